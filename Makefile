@@ -1,0 +1,67 @@
+# Edgeway. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED := 0
+export GOFLAGS := -buildvcs=false -trimpath
+GO_LDFLAGS := -s -w
+KUBE_VERSION := v1.36.3
+KUBE_LDFLAGS := $(GO_LDFLAGS) -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION) \
+	-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36
+KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl metrics-server
+
+# Debian packages that the sandbox and the tests need.
+DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 procps busybox-static
+
+# Directory with real cloudcore and edgecore programs; empty: the stand-ins.
+KUBEEDGE ?=
+# KEEP=1 leaves a site that failed to come up in place.
+KEEP ?=
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: up
+up: check-machine deps build ## Bring up a whole edge site on this machine
+	@bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) $(if $(KEEP),--keep)
+
+.PHONY: down
+down: ## Remove the site and everything it made
+	@if [ -x bin/sandbox ]; then bin/sandbox down; else echo "the sandbox was never built here"; fi
+
+.PHONY: host
+host: ## Run a command on a host: make host HOST=jetson-xavier CMD='ip addr'
+	@bin/sandbox exec "$(HOST)" -- sh -c "$$CMD"
+export CMD
+
+.PHONY: check-machine
+check-machine: ## Say what this machine lacks for the sandbox
+	@sandbox/check-machine.sh
+
+.PHONY: deps
+deps: ## Install the Debian packages that the sandbox needs
+	@missing=$$(for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing Debian packages:" $$missing; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.PHONY: build
+build: build-product build-sandbox ## Build every program into bin/
+
+.PHONY: build-product
+build-product:
+	@sandbox/progress.sh "building edgeway, edge-watcher, iptables-operator, edgectl" \
+		go build -ldflags "$(GO_LDFLAGS)" -o bin/ ./cmd/...
+
+.PHONY: build-sandbox
+build-sandbox:
+	@mkdir -p bin/kube bin/standin
+	@cd sandbox && ./progress.sh "building the sandbox and the stand-ins" bash -c '\
+		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause && \
+		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/standin/ ./standin/cloudcore ./standin/edgecore ./standin/edgesim'
+	@cd sandbox && ./progress.sh "building Kubernetes $(KUBE_VERSION) from source (about 12 minutes the first time)" \
+		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes
+	@for p in $(KUBE_PROGRAMS); do ln -sf kubernetes bin/kube/$$p; done

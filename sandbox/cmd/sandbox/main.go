@@ -1,0 +1,87 @@
+// Command sandbox runs a whole edge site on one machine: a Kubernetes cluster,
+// edge hosts behind NAT, and the product between them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgeway-io/edgeway/sandbox/hosts"
+	"github.com/edgeway-io/edgeway/sandbox/site"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{Use: "sandbox", Short: "A whole edge site on one machine", SilenceUsage: true, SilenceErrors: true}
+	var dir string
+	root.PersistentFlags().StringVar(&dir, "root", defaultRoot(), "work tree that the sandbox belongs to")
+	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise())
+	return root
+}
+
+// defaultRoot is the work tree whose bin directory holds this program.
+func defaultRoot() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "."
+	}
+	return filepath.Dir(filepath.Dir(self))
+}
+
+func up(dir *string) *cobra.Command {
+	var kubeEdge string
+	var keep bool
+	c := &cobra.Command{Use: "up", Short: "Bring the site up", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return site.New(*dir, kubeEdge).Up(c.Context(), c.OutOrStdout(), keep)
+	}}
+	c.Flags().StringVar(&kubeEdge, "kubeedge", "", "directory with real cloudcore and edgecore programs; empty: stand-ins")
+	c.Flags().BoolVar(&keep, "keep", false, "leave a failed site in place")
+	return c
+}
+
+func down(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "down", Short: "Remove the site", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return site.New(*dir, "").Down(c.Context(), c.OutOrStdout())
+	}}
+}
+
+func execCommand(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "exec HOST -- PROGRAM [ARGUMENT...]", Short: "Run a program on a host", Args: cobra.MinimumNArgs(2), RunE: func(_ *cobra.Command, args []string) error {
+		return site.New(*dir, "").Exec(args[0], args[1:])
+	}}
+}
+
+func link(dir *string) *cobra.Command {
+	return &cobra.Command{Use: "link HOST up|down", Short: "Cut or restore an edge host's cable", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+		if args[1] != "up" && args[1] != "down" {
+			return fmt.Errorf("link: %q is neither up nor down", args[1])
+		}
+		return site.New(*dir, "").SetLink(c.Context(), args[0], args[1] == "up")
+	}}
+}
+
+func anchor() *cobra.Command {
+	return &cobra.Command{Use: "anchor FILE", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return hosts.RunAnchor(args[0])
+	}}
+}
+
+func supervise() *cobra.Command {
+	return &cobra.Command{Use: "supervise FILE NAME -- PROGRAM [ARGUMENT...]", Hidden: true, Args: cobra.MinimumNArgs(3), RunE: func(_ *cobra.Command, args []string) error {
+		return hosts.Supervise(args[0], args[1], args[2:])
+	}}
+}

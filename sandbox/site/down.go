@@ -1,0 +1,36 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/edgeway-io/edgeway/sandbox/hosts"
+)
+
+// Down ends every process of the site and removes what it left: cgroups, the
+// machine's interface, the .sandbox directory. It works after a crash, and when
+// there is nothing to remove.
+func (s Site) Down(ctx context.Context, w io.Writer) error {
+	// Processes first: namespaces, their interfaces and mounts go with them.
+	if err := hosts.KillCgroup(hosts.CgroupRoot); err != nil {
+		return err
+	}
+	if err := hosts.UnplugMachine(ctx, machineLink); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.Dir); err != nil {
+		return fmt.Errorf("removing %s: %w", s.Dir, err)
+	}
+	fmt.Fprintln(w, "the sandbox is down")
+	return nil
+}
+
+// ErrUnknownHost is returned for a name that no host has.
+var ErrUnknownHost = errors.New("no such host")
+
+func unknownHost(name string) error {
+	return fmt.Errorf("%w: %q; .sandbox/site.json lists them", ErrUnknownHost, name)
+}

@@ -1,0 +1,95 @@
+package site
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/edgeway-io/edgeway/sandbox/hosts"
+)
+
+// HostInfo is a host as scripts see it.
+type HostInfo struct {
+	Name      string   `json:"name"`
+	Role      Role     `json:"role"`
+	Addresses []string `json:"addresses"`
+	// Command runs a program on the host: append the program and its arguments.
+	Command []string `json:"command"`
+
+	host hosts.Host
+}
+
+// Report is .sandbox/site.json: what scripts and tests need to use the site.
+type Report struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Kubectl    string `json:"kubectl"`
+	Console    struct {
+		URL string `json:"url"`
+	} `json:"console"`
+	Tokens struct {
+		Admin  string `json:"admin"`
+		Viewer string `json:"viewer"`
+	} `json:"tokens"`
+	// KubeEdge is "stand-in" or the directory of the real programs.
+	KubeEdge string     `json:"kubeedge"`
+	Hosts    []HostInfo `json:"hosts"`
+}
+
+func (s Site) reportFile() string { return filepath.Join(s.Dir, "site.json") }
+
+// ReadReport reads the report of a running site.
+func (s Site) ReadReport() (Report, error) {
+	var r Report
+	b, err := os.ReadFile(s.reportFile())
+	if err != nil {
+		return r, fmt.Errorf("the sandbox is not up (run make up): %w", err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", s.reportFile(), err)
+	}
+	return r, nil
+}
+
+func (s Site) writeReport(r Report) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	// Written whole or not at all: it is the sign that `up` has finished. It holds
+	// sign-in tokens.
+	tmp := s.reportFile() + ".tmp"
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.reportFile())
+}
+
+// printNext tells people what to try.
+func printNext(w io.Writer, r Report) {
+	kubeEdge := "the stand-ins of this repository (sandbox/standin), in KubeEdge's wire format"
+	if r.KubeEdge != standIn {
+		kubeEdge = "the real programs in " + r.KubeEdge
+	}
+	fmt.Fprintf(w, `
+The site is up. CloudCore and EdgeCore are %s.
+
+  export KUBECONFIG=%s
+  alias kubectl=%s
+
+  kubectl get nodes -o wide
+  kubectl logs deploy/hello-jetson-xavier -f --tail=3
+  kubectl exec -it deploy/hello-raspberrypi -- sh
+  kubectl top node; kubectl top pod
+  make host HOST=jetson-xavier CMD='ip addr'
+`, kubeEdge, r.Kubeconfig, r.Kubectl)
+	if r.Console.URL != "" {
+		fmt.Fprintf(w, `
+  console   %s
+  admin     %s
+  viewer    %s
+`, r.Console.URL, r.Tokens.Admin, r.Tokens.Viewer)
+	}
+	fmt.Fprint(w, "\nmake down removes all of it.\n")
+}
