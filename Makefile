@@ -65,3 +65,32 @@ build-sandbox:
 	@cd sandbox && ./progress.sh "building Kubernetes $(KUBE_VERSION) from source (about 12 minutes the first time)" \
 		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes
 	@for p in $(KUBE_PROGRAMS); do ln -sf kubernetes bin/kube/$$p; done
+
+.PHONY: test
+test: check-machine deps build test-unit test-e2e ## Run every test: unit, netns, end to end (as root)
+
+.PHONY: test-unit
+test-unit: ## Unit tests and tests on the real kernel in network namespaces
+	@test "$$(id -u)" -eq 0 || { echo "make test needs root: its netns tests make network namespaces"; exit 1; }
+	@echo "checking formatting"; out=$$(gofmt -l api charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
+	go vet ./...
+	go vet -tags e2e ./test/...
+	go test ./...
+	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
+
+# A site that was not up before the tests is taken down after them.
+.PHONY: test-e2e
+test-e2e: check-machine deps build ## End-to-end tests on the running site; brings one up if there is none
+	@had=; [ -f .sandbox/site.json ] && had=1; \
+	bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) && \
+	$(MAKE) --no-print-directory e2e && \
+	go test -tags e2e -count=1 -timeout 20m ./test/lifecycle; \
+	status=$$?; [ -n "$$had" ] || bin/sandbox down; exit $$status
+
+.PHONY: e2e
+e2e: ## End-to-end tests against the site that is up
+	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e
+
+.PHONY: bench
+bench: build ## Measure what the documents promise (idle machine); ONLY=name,name for some
+	go run ./test/bench $(if $(ONLY),-only $(ONLY))

@@ -1,0 +1,2 @@
+// Package netns tests the routes on the real kernel, in network namespaces.
+package netns

@@ -1,0 +1,175 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/test/netns/lab"
+)
+
+func containsLine(text, part string) bool {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// generation is the kernel's number for the state of all rules of a namespace.
+func generation(t *testing.T, ns *lab.NS) string {
+	t.Helper()
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: ns.FD})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	msgs, err := c.Execute(netlink.Message{
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN, Flags: netlink.Request},
+		Data:   []byte{0, 0, 0, 0},
+	})
+	if err != nil || len(msgs) != 1 || len(msgs[0].Data) < 12 {
+		t.Fatalf("ask for the generation: %d messages, %v", len(msgs), err)
+	}
+	return fmt.Sprintf("%x", msgs[0].Data[4:12])
+}
+
+func TestRestartWritesNothing(t *testing.T) {
+	s := newSite(t).usual()
+	guarded := &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003, Admitted: []string{"10.9.2.0/24", "10.9.9.9"}}
+	s.targets(guarded, "10.9.1.2 fd00:1::2", "10.9.1.3")
+	s.apply(netrules.Trust)
+	before := generation(t, s.node)
+	for _, check := range []netrules.Check{netrules.CheckAll, netrules.CheckRules, netrules.Trust} {
+		s.open()
+		if res := s.apply(check); res.Written || res.Drift {
+			t.Errorf("a restart with check %d did %+v, want nothing", check, res)
+		}
+		if res := s.apply(check); res.Written || res.Drift {
+			t.Errorf("a second look with check %d did %+v, want nothing", check, res)
+		}
+	}
+	if after := generation(t, s.node); after != before {
+		t.Errorf("rule generation went from %s to %s, want no change", before, after)
+	}
+}
+
+func TestRestartCatchesUp(t *testing.T) {
+	s := newSite(t).usual()
+	s.open()
+	s.routes(route("a", edgeA, "10352"))
+	if res := s.apply(netrules.Trust); !res.Written || res.Drift {
+		t.Errorf("a restart with other routes did %+v, want an update that is not drift", res)
+	}
+	s.expect(s.node, edgeA+":10250", "core2")
+}
+
+func TestRepairsWhatOthersChange(t *testing.T) {
+	cases := map[string][]string{
+		"flush ruleset":     {"flush", "ruleset"},
+		"delete element":    {"delete", "element", "inet", "edgeway", "edge4", "{", edgeA, "}"},
+		"foreign element":   {"add", "element", "inet", "edgeway", "edge4", "{", "10.99.99.99", "}"},
+		"element of ports":  {"delete", "element", "inet", "edgeway", "ports.10250-10350", "{", "10250", "}"},
+		"foreign rule":      {"insert", "rule", "inet", "edgeway", "dnat4", "accept"},
+		"flush chain":       {"flush", "chain", "inet", "edgeway", "closed4"},
+		"foreign chain":     {"add", "chain", "inet", "edgeway", "mine"},
+		"foreign set":       {"add", "set", "inet", "edgeway", "mine", "{", "type", "ipv4_addr", ";", "}"},
+		"delete our table":  {"delete", "table", "inet", "edgeway"},
+		"dormant by others": {"flush", "table", "inet", "edgeway"},
+	}
+	for name, command := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t).usual()
+			want := s.ruleset()
+			s.node.Exec(append([]string{"nft"}, command...)...)
+			if s.ruleset() == want {
+				t.Fatalf("nft %s changed nothing", strings.Join(command, " "))
+			}
+			select {
+			case <-s.backend.Disturbed():
+			case <-time.After(prompt):
+				t.Fatal("the backend did not notice")
+			}
+			if res := s.apply(netrules.Trust); !res.Drift || !res.Written {
+				t.Errorf("the repair says %+v, want drift", res)
+			}
+			if got := s.ruleset(); got != want {
+				t.Errorf("after the repair:\n%s\nwant:\n%s", got, want)
+			}
+			s.expect(s.node, edgeA+":10250", "core1")
+		})
+	}
+}
+
+func TestOwnAndUnrelatedChangesAreNoDisturbance(t *testing.T) {
+	s := newSite(t).usual()
+	s.node.Exec("nft", "add", "table", "inet", "other")
+	s.routes(route("a", edgeA, "10352"))
+	s.apply(netrules.Trust)
+	select {
+	case <-s.backend.Disturbed():
+		t.Error("the backend calls its own or an unrelated change a disturbance")
+	case <-time.After(200 * time.Millisecond):
+	}
+}
+
+func TestCleanupLeavesNothing(t *testing.T) {
+	s := newSite(t)
+	s.node.Exec("nft", "add", "table", "inet", "other")
+	before := s.ruleset()
+	s.usual()
+	addrs, err := s.backend.Cleanup(t.Context())
+	if err != nil || len(addrs) != 3 {
+		t.Errorf("cleanup returned %v (%v), want three addresses", addrs, err)
+	}
+	if after := s.ruleset(); after != before {
+		t.Errorf("after cleanup:\n%s\nwant:\n%s", after, before)
+	}
+	if addrs, err := s.backend.Cleanup(t.Context()); err != nil || len(addrs) != 0 {
+		t.Errorf("a second cleanup returned %v (%v), want nothing to do", addrs, err)
+	}
+}
+
+// TestManyRoutes loads more than one message's worth of elements, and more than
+// the default netlink buffer, in one transaction.
+func TestManyRoutes(t *testing.T) {
+	const count = 20000
+	s := newSite(t)
+	s.targets(nil, "10.9.1.2", "10.9.1.3")
+	addr := netip.MustParseAddr("172.16.0.1")
+	var slice []v1alpha1.EdgeRoute
+	for n := range count {
+		slice = append(slice, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[n%2]))
+		addr = addr.Next()
+		if len(slice) == v1alpha1.MaxRoutesPerSlice {
+			if err := s.model.SetSlice(fmt.Sprintf("s%03d", n), slice); err != nil {
+				t.Fatal(err)
+			}
+			slice = nil
+		}
+	}
+	timed := func(what string) netrules.Result {
+		start := time.Now()
+		res := s.apply(netrules.Trust)
+		t.Logf("%s: %v", what, time.Since(start))
+		return res
+	}
+	timed("load")
+	s.expect(s.node, "172.16.0.1:10250", "core1")
+	s.expect(s.node, "172.16.0.2:10250", "core2")
+	s.routes(route("a", edgeA, "10352"))
+	timed("add one")
+	s.expect(s.node, edgeA+":10250", "core2")
+	s.open()
+	if res := timed("restart"); res.Written {
+		t.Errorf("a restart did %+v, want nothing", res)
+	}
+}

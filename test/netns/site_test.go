@@ -1,0 +1,167 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
+	"github.com/edgeway-io/edgeway/internal/netrules/nft"
+	"github.com/edgeway-io/edgeway/test/netns/lab"
+)
+
+const (
+	edgeA, edgeB = "192.168.100.1", "192.168.100.2"
+	edgeA6       = "fd00:100::1"
+	// prompt bounds what should happen at once, dead what must not happen at all.
+	prompt = 5 * time.Second
+	dead   = 700 * time.Millisecond
+)
+
+// site is a cloud node with a pod, two CloudCores behind one link, and the world
+// behind its default route, in which strangers own the edge nodes' addresses. No
+// namespace but the node has a route back to the others, so that answers need
+// masquerading.
+type site struct {
+	t                      *testing.T
+	node, pod, core, world *lab.NS
+	core1, core2, stranger *lab.Server
+	backend                *nft.Backend
+	model                  *netrules.Model
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
+	lab.Link(t, s.node, "core", []string{"10.9.1.1/24", "fd00:1::1/64"}, s.core, "node",
+		[]string{"10.9.1.2/24", "10.9.1.3/24", "fd00:1::2/64"})
+	lab.Link(t, s.node, "pod", []string{"10.9.2.1/24", "fd00:2::1/64"}, s.pod, "node", []string{"10.9.2.2/24", "fd00:2::2/64"})
+	lab.Link(t, s.node, "world", []string{"10.9.3.1/24", "fd00:3::1/64"}, s.world, "node", []string{"10.9.3.2/24", "fd00:3::2/64"})
+	s.node.IP("route", "add", "default", "via", "10.9.3.2")
+	s.node.IP("-6", "route", "add", "default", "via", "fd00:3::2")
+	s.pod.IP("route", "add", "default", "via", "10.9.2.1")
+	s.pod.IP("-6", "route", "add", "default", "via", "fd00:2::1")
+	s.world.IP("route", "add", "10.9.0.0/16", "via", "10.9.3.1")
+	s.world.IP("addr", "add", edgeA+"/32", "dev", "lo")
+	s.node.Sysctl("net.ipv4.ip_forward", "1")
+	s.node.Sysctl("net.ipv6.conf.all.forwarding", "1")
+	s.core1 = s.core.Serve("core1", "10.9.1.2:10003")
+	s.core2 = s.core.Serve("core2", "10.9.1.3:10003")
+	s.core.Serve("core1-v6", "[fd00:1::2]:10003")
+	s.stranger = s.world.Serve("stranger", edgeA+":10250")
+	s.model = netrules.NewModel()
+	s.open()
+	return s
+}
+
+// open connects an operator's backend to the node, as a start of it does.
+func (s *site) open() *nft.Backend {
+	s.t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if os.Getenv("NETNS_LOG") != "" {
+		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	b, err := nft.Open(s.node.FD, log)
+	if err != nil {
+		s.t.Fatalf("open backend: %v", err)
+	}
+	s.backend = b
+	s.t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func route(node, address, target string) v1alpha1.EdgeRoute {
+	return v1alpha1.EdgeRoute{Node: node, Address: address, Ports: []int32{10350, 10250}, Target: target}
+}
+
+func (s *site) routes(routes ...v1alpha1.EdgeRoute) *site {
+	s.t.Helper()
+	if err := s.model.SetSlice("a", routes); err != nil {
+		s.t.Fatalf("routes: %v", err)
+	}
+	return s
+}
+
+// targets sets two CloudCores; an empty address means no endpoint.
+func (s *site) targets(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *site {
+	s.t.Helper()
+	obj := &v1alpha1.EdgeRouteTargets{Guard: guard}
+	for i, list := range addrs {
+		port := int32(10351 + i)
+		target := v1alpha1.EdgeRouteTarget{ID: []string{"10351", "10352"}[i], TunnelPort: port}
+		for addr := range strings.FieldsSeq(list) {
+			target.Endpoints = append(target.Endpoints, v1alpha1.EdgeRouteEndpoint{Address: addr, Port: 10003})
+		}
+		obj.Targets = append(obj.Targets, target)
+	}
+	if err := s.model.SetTargets(obj); err != nil {
+		s.t.Fatalf("targets: %v", err)
+	}
+	return s
+}
+
+// apply does what the operator does on a change.
+func (s *site) apply(check netrules.Check) netrules.Result {
+	s.t.Helper()
+	plan := s.model.Plan()
+	res, err := s.backend.Apply(context.Background(), plan, check)
+	if err != nil {
+		s.t.Fatalf("apply: %v", err)
+	}
+	s.model.Commit()
+	judge := conntrack.Judge{Model: s.model, All: res.Everything, Moved: map[netip.Addr]netrules.Key{}, Targets: plan.Rules.Targets}
+	conntrack.NoteMoves(judge.Moved, plan.Moves)
+	if _, err := conntrack.Purge(s.node.FD, judge.Wrong); err != nil {
+		s.t.Fatalf("purge: %v", err)
+	}
+	return res
+}
+
+// usual is two edge nodes on two CloudCores.
+func (s *site) usual() *site {
+	s.routes(route("a", edgeA, "10351"), route("b", edgeB, "10352"), route("a", edgeA6, "10351")).
+		targets(nil, "10.9.1.2 fd00:1::2", "10.9.1.3")
+	s.apply(netrules.Trust)
+	return s
+}
+
+var volatile = regexp.MustCompile(`packets \d+ bytes \d+`)
+
+// ruleset is what the node's kernel holds, without its counters.
+func (s *site) ruleset() string {
+	return volatile.ReplaceAllString(s.node.Exec("nft", "list", "ruleset"), "")
+}
+
+func (s *site) expect(from *lab.NS, address, want string) {
+	s.t.Helper()
+	got, err := from.Who(address, prompt)
+	if err != nil || got != want {
+		s.t.Errorf("from %s, %s answered %q (%v), want %q\n%s", from.Name, address, got, err, want, s.ruleset())
+	}
+}
+
+// refused wants a TCP reset.
+func (s *site) refused(from *lab.NS, address string) {
+	s.t.Helper()
+	if got, err := from.Who(address, prompt); !errors.Is(err, syscall.ECONNREFUSED) {
+		s.t.Errorf("from %s, %s answered %q (%v), want connection refused", from.Name, address, got, err)
+	}
+}
+
+// dropped wants no answer at all.
+func (s *site) dropped(from *lab.NS, address string) {
+	s.t.Helper()
+	if got, err := from.Who(address, dead); !errors.Is(err, context.DeadlineExceeded) && !os.IsTimeout(err) {
+		s.t.Errorf("from %s, %s answered %q (%v), want silence", from.Name, address, got, err)
+	}
+}
