@@ -2,7 +2,7 @@ package netns
 
 import (
 	"fmt"
-	"net/netip"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -144,18 +144,7 @@ func TestManyRoutes(t *testing.T) {
 	const count = 20000
 	s := newSite(t)
 	s.targets(nil, "10.9.1.2", "10.9.1.3")
-	addr := netip.MustParseAddr("172.16.0.1")
-	var slice []v1alpha1.EdgeRoute
-	for n := range count {
-		slice = append(slice, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[n%2]))
-		addr = addr.Next()
-		if len(slice) == v1alpha1.MaxRoutesPerSlice {
-			if err := s.model.SetSlice(fmt.Sprintf("s%03d", n), slice); err != nil {
-				t.Fatal(err)
-			}
-			slice = nil
-		}
-	}
+	s.fill(count)
 	timed := func(what string) netrules.Result {
 		start := time.Now()
 		res := s.apply(netrules.Trust)
@@ -171,5 +160,36 @@ func TestManyRoutes(t *testing.T) {
 	s.open()
 	if res := timed("restart"); res.Written {
 		t.Errorf("a restart did %+v, want nothing", res)
+	}
+}
+
+// TestChangesAddUpToThePlan makes random changes one by one and then lets a fresh
+// backend, which reads everything, look for anything to correct.
+func TestChangesAddUpToThePlan(t *testing.T) {
+	s := newSite(t)
+	r := rand.New(rand.NewPCG(7, 7))
+	s.targets(nil, "10.9.1.2", "10.9.1.3")
+	s.apply(netrules.Trust)
+	for n := range 120 {
+		var routes []v1alpha1.EdgeRoute
+		for host := range 8 {
+			if r.IntN(4) > 0 {
+				address := []string{fmt.Sprintf("192.168.7.%d", host), fmt.Sprintf("fd00:7::%d", host)}[r.IntN(2)]
+				routes = append(routes, route("n", address, []string{"", "10351", "10352", "10399"}[r.IntN(4)]))
+			}
+		}
+		s.routes(routes...)
+		if r.IntN(6) == 0 {
+			s.targets(nil, []string{"", "10.9.1.2", "10.9.1.2 fd00:1::2"}[r.IntN(3)], []string{"", "10.9.1.3"}[r.IntN(2)])
+		}
+		s.apply(netrules.Trust)
+		if n%20 != 19 {
+			continue
+		}
+		before := s.ruleset()
+		s.open()
+		if res := s.apply(netrules.Trust); res.Written {
+			t.Fatalf("after change %d a fresh look had to correct the kernel:\n%s\nis now:\n%s", n, before, s.ruleset())
+		}
 	}
 }

@@ -33,14 +33,14 @@ const (
 // namespace but the node has a route back to the others, so that answers need
 // masquerading.
 type site struct {
-	t                      *testing.T
+	t                      testing.TB
 	node, pod, core, world *lab.NS
 	core1, core2, stranger *lab.Server
 	backend                *nft.Backend
 	model                  *netrules.Model
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
 	lab.Link(t, s.node, "core", []string{"10.9.1.1/24", "fd00:1::1/64"}, s.core, "node",

@@ -1,0 +1,54 @@
+package v1alpha1
+
+// Labels, annotations and well-known names that several parts share.
+const (
+	// LabelEdge marks an edge node. Everything of ours matches it by key: KubeEdge
+	// sets it to the empty string, the join wizard to "edge".
+	LabelEdge = "node-role.kubernetes.io/edge"
+	// LabelAgent is set on edge nodes by KubeEdge beside LabelEdge.
+	LabelAgent = "node-role.kubernetes.io/agent"
+	// TaintEdge is the taint that the join wizard proposes, with value "edge" and
+	// effect NoSchedule.
+	TaintEdge = "node.kubeedge.io"
+
+	// KubeEdgeNamespace is the only namespace that CloudCore works in.
+	KubeEdgeNamespace = "kubeedge"
+	// JoinNamespace holds enrolments and what they need.
+	JoinNamespace = "edgeway-join"
+
+	// TunnelPortConfigMap is the ConfigMap in KubeEdgeNamespace in which CloudCore
+	// records its tunnel ports.
+	TunnelPortConfigMap = "tunnelport"
+	// TunnelPortAnnotation holds the record as JSON:
+	// {"ipTunnelPort":{"IP":PORT},"port":{"PORT":true}}.
+	TunnelPortAnnotation = "tunnelportrecord.kubeedge.io"
+
+	// TargetsName is the name of the one EdgeRouteTargets object.
+	TargetsName = "cloudcore"
+	// TargetConfigured is the ID of the target that stands for the admin's
+	// configured destination address and port, when there is one.
+	TargetConfigured = "configured"
+
+	// LogPort is the kubelet port that KubeEdge gives a Node before its tunnel connects.
+	LogPort = 10350
+	// MetricsPort is the port on which scrapers expect a kubelet.
+	MetricsPort = 10250
+	// StreamPort is CloudStream's own port.
+	StreamPort = 10003
+
+	// LabelEnrollment on a pod names the enrolment that it probes.
+	LabelEnrollment = "edgeway.io/enrollment"
+	// AnnotationCordonedBy on a Node says that edge-watcher cordoned it for an
+	// enrolment, so that only such a cordon is ever taken back.
+	AnnotationCordonedBy = "edgeway.io/cordoned-by"
+)
+
+// ConditionRouted is the type of the Node condition in which edge-watcher says
+// whether requests to an edge node reach a CloudCore, and why not.
+const ConditionRouted = "EdgewayRouted"
+
+// AnnotationRoutes is the number of routes of an EdgeRouteSlice.
+const AnnotationRoutes = Group + "/routes"
+
+// Group is the API group, and the prefix of labels and annotations.
+const Group = "edgeway.io"

@@ -1,0 +1,43 @@
+package v1alpha1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+const (
+	// AnnotationUninstall with the value "true" on EdgeRouteTargets asks every
+	// iptables-operator to remove all that it put into its kernel.
+	AnnotationUninstall = Group + "/uninstall"
+	// AnnotationChangedAt on a route object is when the cause of its last change was
+	// seen, in RFC 3339 with nanoseconds; operators measure their lag from it.
+	AnnotationChangedAt = Group + "/changed-at"
+)
+
+// Types of the conditions of CloudNodeRoutes.
+const (
+	// ConditionApplied is True when the kernel holds the routes.
+	ConditionApplied = "Applied"
+	// ConditionGuarded is True when CloudStream's port is guarded on this node.
+	ConditionGuarded = "Guarded"
+	// ConditionNoRoute is True when the kernel has no route, not even a default one,
+	// to some edge address: it then refuses connections before it redirects them.
+	ConditionNoRoute = "NoRoute"
+)
+
+// ObservedHash identifies route objects for CloudNodeRoutes.status.observedHash,
+// given the generation of every one by name.
+func ObservedHash(generations map[string]int64) string {
+	names := make([]string, 0, len(generations))
+	for name := range generations {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	sum := sha256.New()
+	for _, name := range names {
+		fmt.Fprintf(sum, "%s %d\n", name, generations[name])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

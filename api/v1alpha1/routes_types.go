@@ -1,0 +1,223 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// MaxRoutesPerSlice bounds an EdgeRouteSlice, so that one node's change costs
+// one small write however many edge nodes there are.
+const MaxRoutesPerSlice = 250
+
+// EdgeRouteSlice carries the routes of up to MaxRoutesPerSlice edge nodes.
+// edge-watcher writes it; every iptables-operator reads it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=ers
+// +kubebuilder:printcolumn:name="Routes",type=string,JSONPath=`.metadata.annotations.edgeway\.io/routes`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type EdgeRouteSlice struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Routes of this slice, one per edge node and address, ordered by node name.
+	// +listType=map
+	// +listMapKey=node
+	// +listMapKey=address
+	// +kubebuilder:validation:MaxItems=250
+	Routes []EdgeRoute `json:"routes"`
+}
+
+// EdgeRoute says where requests to one address of an edge node go.
+//
+// On every routed address, tunnel port p of CloudCore p goes to that CloudCore
+// (EdgeRouteTargets knows p); Ports go to the CloudCore named by Target.
+type EdgeRoute struct {
+	// Node is the edge node's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Node string `json:"node"`
+	// Address is the edge node's InternalIP, IPv4 or IPv6.
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$`
+	Address string `json:"address"`
+	// Ports of the address that follow the node's tunnel: the log and the metrics port.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	Ports []int32 `json:"ports,omitempty"`
+	// Target is the ID of the CloudCore that holds the node's tunnel. Empty: none
+	// does, and traffic to Ports is dropped rather than sent to a stranger.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^(configured|[0-9]{1,5})?$`
+	Target string `json:"target,omitempty"`
+}
+
+// EdgeRouteSliceList is a list of EdgeRouteSlice.
+//
+// +kubebuilder:object:root=true
+type EdgeRouteSliceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []EdgeRouteSlice `json:"items"`
+}
+
+// EdgeRouteTargets maps CloudCore IDs to endpoints. There is one, named
+// TargetsName, so that a CloudCore pod with a new address is one write.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=ert
+type EdgeRouteTargets struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Targets in order of ID.
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=256
+	Targets []EdgeRouteTarget `json:"targets"`
+
+	// Guard tells the operators what to protect CloudStream's port with. Absent:
+	// nothing is guarded yet, and CloudNodeRoutes says so.
+	// +optional
+	Guard *EdgeRouteGuard `json:"guard,omitempty"`
+}
+
+// EdgeRouteGuard holds the facts of the stream guard. Every cloud node drops new
+// TCP connections to CloudStream (its endpoints, the addresses below, and the
+// routed ports of edge addresses) unless they come from the node itself, from an
+// address that a CloudNodeRoutes reports, or from Admitted.
+type EdgeRouteGuard struct {
+	// Enabled is false only when an admin switched the guard off.
+	Enabled bool `json:"enabled"`
+	// ServicePorts of the Service in front of CloudStream.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	ServicePorts []EdgeRouteGuardPort `json:"servicePorts,omitempty"`
+	// NodePort of that Service on every node; 0 when it has none.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
+	NodePort int32 `json:"nodePort,omitempty"`
+	// HostNetwork says that CloudCore listens on all addresses of its node.
+	// +optional
+	HostNetwork bool `json:"hostNetwork,omitempty"`
+	// Admitted are addresses of admitted pods, and the admin's addresses and CIDRs.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4096
+	// +kubebuilder:validation:items:MaxLength=49
+	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
+	Admitted []string `json:"admitted,omitempty"`
+}
+
+// EdgeRouteGuardPort is a port of the stream Service and the addresses that it
+// is reachable at.
+type EdgeRouteGuardPort struct {
+	// Addresses: cluster, external and load balancer IPs. None: any address of the
+	// cloud node itself.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f:.]+$`
+	Addresses []string `json:"addresses,omitempty"`
+	// Port is a TCP port.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+}
+
+// EdgeRouteTarget is one CloudCore (or the configured destination).
+type EdgeRouteTarget struct {
+	// ID is the CloudCore's tunnel port in decimal ("10351"), or TargetConfigured.
+	// +kubebuilder:validation:Pattern=`^(configured|[0-9]{1,5})$`
+	ID string `json:"id"`
+	// TunnelPort is the kubelet port that this CloudCore gives the Nodes whose
+	// tunnel it holds; 0 for TargetConfigured.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
+	TunnelPort int32 `json:"tunnelPort,omitempty"`
+	// Endpoints of its CloudStream, at most one per IP family. None: connections
+	// are rejected with a TCP reset until there is one.
+	// +listType=map
+	// +listMapKey=address
+	// +kubebuilder:validation:MaxItems=2
+	Endpoints []EdgeRouteEndpoint `json:"endpoints,omitempty"`
+}
+
+// EdgeRouteEndpoint is an address and TCP port that connections end at.
+type EdgeRouteEndpoint struct {
+	// Address is an IPv4 or IPv6 address.
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$`
+	Address string `json:"address"`
+	// Port is a TCP port.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+}
+
+// EdgeRouteTargetsList is a list of EdgeRouteTargets.
+//
+// +kubebuilder:object:root=true
+type EdgeRouteTargetsList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []EdgeRouteTargets `json:"items"`
+}
+
+// CloudNodeRoutes reports what one cloud node's kernel holds. It has the cloud
+// node's name and is written only by the iptables-operator on that node.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=cnr
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Backend",type=string,JSONPath=`.status.backend`
+// +kubebuilder:printcolumn:name="Routes",type=integer,JSONPath=`.status.routes`
+// +kubebuilder:printcolumn:name="Applied",type=date,JSONPath=`.status.appliedAt`
+// +kubebuilder:printcolumn:name="Repaired",type=integer,JSONPath=`.status.driftRepaired`
+// +kubebuilder:printcolumn:name="Error",type=string,JSONPath=`.status.lastError`
+type CloudNodeRoutes struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Status CloudNodeRoutesStatus `json:"status,omitempty"`
+}
+
+// CloudNodeRoutesStatus is what an iptables-operator found and did.
+type CloudNodeRoutesStatus struct {
+	// Backend that holds the routes: "nftables", "iptables-legacy" or "iptables-nft".
+	Backend string `json:"backend,omitempty"`
+	// ObservedHash identifies the route objects that the kernel was last made equal
+	// to: SHA-256 over their names and generations in order of name, in hex.
+	ObservedHash string `json:"observedHash,omitempty"`
+	// Routes is the number of edge addresses in the kernel.
+	// +optional
+	Routes int32 `json:"routes"`
+	// AppliedAt is when the kernel was last changed.
+	AppliedAt *metav1.Time `json:"appliedAt,omitempty"`
+	// DriftRepaired counts the repairs since the operator started. Optional, since a
+	// merge patch leaves out what has not changed.
+	// +optional
+	DriftRepaired int64 `json:"driftRepaired"`
+	// LastError is the last failure, empty once a later change succeeded.
+	LastError string `json:"lastError,omitempty"`
+	// Addresses are the cloud node's own, as the stream guard of other nodes admits them.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Addresses []string `json:"addresses,omitempty"`
+	// Conditions: Applied, and those that tell why requests cannot work from here.
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CloudNodeRoutesList is a list of CloudNodeRoutes.
+//
+// +kubebuilder:object:root=true
+type CloudNodeRoutesList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []CloudNodeRoutes `json:"items"`
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/pflag"
+	"k8s.io/client-go/kubernetes"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/streamcert"
+	"github.com/edgeway-io/edgeway/internal/watcher"
+	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
+)
+
+// extensions are the controllers of other packages, in the order in which they are
+// added.
+func extensions(log *slog.Logger) []watcher.Extension {
+	return []watcher.Extension{streamCertificate(log), joining()}
+}
+
+// streamCertificate keeps CloudStream's certificate from running out.
+func streamCertificate(log *slog.Logger) watcher.Extension {
+	return watcher.Extension{Setup: func(mgr ctrl.Manager, _ *watcher.Options) error {
+		client, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+		if err != nil {
+			return fmt.Errorf("make client for the stream certificate: %w", err)
+		}
+		return mgr.Add(streamcert.NewRenewer(client, v1alpha1.KubeEdgeNamespace, log))
+	}}
+}
+
+// joining follows enrolments from the reservation to the first log line.
+func joining() watcher.Extension {
+	var options enrollment.Options
+	return watcher.Extension{
+		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
+		Setup: func(mgr ctrl.Manager, o *watcher.Options) error {
+			var err error
+			if options.ServiceCIDRs, err = o.ServicePrefixes(); err != nil {
+				return err
+			}
+			return enrollment.SetupWithManager(mgr, options)
+		},
+	}
+}

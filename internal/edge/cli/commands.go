@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgeway-io/edgeway/internal/edge/console"
+	"github.com/edgeway-io/edgeway/internal/edge/device"
+	"github.com/edgeway-io/edgeway/internal/edge/journal"
+	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/edge/preflight"
+	"github.com/edgeway-io/edgeway/internal/edge/service"
+)
+
+func outputFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().StringP("output", "o", "text", "text or json")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return fmt.Errorf("%w: --output %q: choose text or json", errUsage, output)
+	}
+	return nil
+}
+
+func (c *common) preflight() *cobra.Command {
+	var f consoleFlags
+	var facts preflight.Facts
+	cmd := &cobra.Command{
+		Use:   "preflight [--server URL …]",
+		Short: "Look whether this device can join; with --server and a code also whether it reaches CloudCore",
+		Args:  cobra.NoArgs,
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&facts.RuntimeEndpoint, "runtime-endpoint", "", "container runtime's socket, unix:///path (default containerd's)")
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		facts.Layout = paths.Layout{Root: c.root}
+		if f.server != "" {
+			if err := askConsole(cmd, &f, &facts); err != nil {
+				return err
+			}
+		}
+		report := preflight.Run(cmd.Context(), preflight.Device(facts))
+		write := report.Text
+		if *output == "json" {
+			write = report.JSON
+		}
+		if err := write(cmd.OutOrStdout()); err != nil {
+			return err
+		}
+		if report.Status == preflight.Fail {
+			return &device.PreflightError{Report: report}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func askConsole(cmd *cobra.Command, f *consoleFlags, facts *preflight.Facts) error {
+	code, err := f.code(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	client, err := console.New(f.server, f.pin)
+	if err != nil {
+		return err
+	}
+	l, err := client.Lookup(cmd.Context(), code)
+	if err != nil {
+		return err
+	}
+	facts.CloudCore, facts.CgroupDriver = &l.CloudCore, l.CgroupDriver
+	if facts.RuntimeEndpoint == "" {
+		facts.RuntimeEndpoint = l.RuntimeEndpoint
+	}
+	return nil
+}
+
+func (c *common) status() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Show this device's node", Args: cobra.NoArgs}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		d, err := c.device()
+		if err != nil {
+			return err
+		}
+		s, err := d.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(s)
+		}
+		return printStatus(cmd, s)
+	}
+	return cmd
+}
+
+func printStatus(cmd *cobra.Command, s *device.Status) error {
+	running := "stopped"
+	if s.Running {
+		running = "running"
+	}
+	phase := s.Phase
+	if s.Unreachable != "" {
+		phase = "unknown: " + s.Unreachable
+	}
+	joined := "yes"
+	if !s.Complete {
+		joined = "interrupted: run edgectl join again, or edgectl leave"
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "node         %s\njoined       %s\nconsole      %s\nEdgeCore     %s (%s)\ncertificate  until %s\nphase        %s\n",
+		s.NodeName, joined, s.Server, running, s.Service, s.CertificateExpires.UTC().Format(time.RFC3339), phase)
+	for _, x := range s.Conditions {
+		_, cerr := fmt.Fprintf(cmd.OutOrStdout(), "  %-18s %-5s %s\n", x.Type, x.Status, x.Message)
+		err = errors.Join(err, cerr)
+	}
+	return err
+}
+
+func (c *common) logs() *cobra.Command {
+	var lines int
+	cmd := &cobra.Command{Use: "logs", Short: "Print EdgeCore's last output", Args: cobra.NoArgs}
+	cmd.Flags().IntVarP(&lines, "lines", "n", 100, "how many lines")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if lines < 1 {
+			return fmt.Errorf("%w: --lines %d: give at least 1", errUsage, lines)
+		}
+		d, err := c.device()
+		if err != nil {
+			return err
+		}
+		return d.Logs(cmd.Context(), cmd.OutOrStdout(), lines)
+	}
+	return cmd
+}
+
+func (c *common) leave() *cobra.Command {
+	return &cobra.Command{
+		Use:   "leave",
+		Short: "Stop EdgeCore and its pods, and remove what the join brought",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := c.device()
+			if err != nil {
+				return err
+			}
+			err = d.Leave(cmd.Context())
+			if errors.Is(err, journal.ErrNotJoined) {
+				// Leaving twice is as good as once.
+				_, err = fmt.Fprintln(cmd.ErrOrStderr(), "edgectl:", err)
+			}
+			return err
+		},
+	}
+}
+
+func (c *common) start() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start",
+		Short: "Start EdgeCore of a device that has joined; for boot scripts where neither systemd nor OpenRC runs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := c.device()
+			if err != nil {
+				return err
+			}
+			return d.Start(cmd.Context())
+		},
+	}
+}
+
+func (c *common) supervise() *cobra.Command {
+	return &cobra.Command{
+		Use:    "supervise",
+		Short:  "Run EdgeCore and start it again whenever it ends",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return service.Supervise(cmd.Context(), paths.Layout{Root: c.root})
+		},
+	}
+}

@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"edgectl": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// The scripts in testdata run edgectl itself against a console, a CloudCore and
+// a container runtime that answer really; only the cluster behind is made up.
+func TestScripts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("edgectl works as root: run the tests as root")
+	}
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup, Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"waitfor": waitFor,
+		"absent":  absent,
+	}})
+}

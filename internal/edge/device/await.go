@@ -1,0 +1,101 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+// errNotRegistered: EdgeCore runs, but the cluster has not seen the node.
+var errNotRegistered = errors.New("the node has not registered in time")
+
+// ErrNotThere is wrapped when the node registered, but did not get as far as was
+// asked for. The join stays.
+var ErrNotThere = errors.New("the node has joined, but is not as far as was asked for")
+
+// Phases that a join can wait for, in order.
+var phases = []string{"CodeUsed", "CertificateIssued", "Registered", "Ready", "TunnelUp", "Verified"}
+
+// ValidWait tells whether a phase can be waited for.
+func ValidWait(phase string) bool {
+	return slices.Index(phases, phase) >= slices.Index(phases, "Registered")
+}
+
+func reached(phase, wanted string) bool {
+	return slices.Index(phases, phase) >= slices.Index(phases, wanted)
+}
+
+// await follows the join in the cluster's eyes and prints what changes.
+func (r *joining) await(ctx context.Context) error {
+	deadline := time.Now().Add(r.Timeout)
+	var last, why string
+	for {
+		s, err := r.console.Status(ctx, r.bundle.StatusToken)
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			// The console may be restarted meanwhile; the deadline still holds.
+			why = err.Error()
+		} else {
+			if s.Phase != last {
+				r.say("%s", s.Phase)
+				last = s.Phase
+			}
+			why = r.because(s, why)
+			if done, err := r.settle(s); done || err != nil {
+				return err
+			}
+		}
+		if time.Now().After(deadline) {
+			return r.tooLate(last, why)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(r.Poll):
+		}
+	}
+}
+
+// settle marks the join complete as soon as the node has registered: from then on
+// a failure is no reason to tear it down.
+func (r *joining) settle(s *wire.Status) (done bool, err error) {
+	if s.Phase == "Refused" || s.Phase == "Retired" || s.Phase == "Expired" {
+		return true, fmt.Errorf("the enrolment is %s: create a new one in the console", s.Phase)
+	}
+	if reached(s.Phase, "Registered") && !r.journal.Complete {
+		if err := r.complete(); err != nil {
+			return true, err
+		}
+	}
+	return reached(s.Phase, r.Wait), nil
+}
+
+// because is the message of the first condition that is not true, told once.
+func (r *joining) because(s *wire.Status, before string) string {
+	for _, c := range s.Conditions {
+		if c.Status == "False" {
+			if c.Message != before {
+				r.say("  %s: %s", c.Type, c.Message)
+			}
+			return c.Message
+		}
+	}
+	return ""
+}
+
+func (r *joining) tooLate(last, why string) error {
+	if why != "" {
+		why = ": " + why
+	}
+	if !r.journal.Complete {
+		return fmt.Errorf("%w (%s)%s", errNotRegistered, r.Timeout, why)
+	}
+	r.say("%s, waited %s for %s%s", ErrNotThere, r.Timeout, r.Wait, why)
+	return nil
+}

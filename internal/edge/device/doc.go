@@ -1,0 +1,53 @@
+// Package device is what edgectl does on an edge device: join, leave, status.
+package device
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/edge/preflight"
+)
+
+// ErrPreflight is wrapped when the device cannot join.
+var ErrPreflight = errors.New("this device cannot join yet")
+
+// ErrOtherNode is returned when the device has joined under another name already.
+var ErrOtherNode = errors.New("this device has joined already: run edgectl leave first")
+
+// PreflightError carries the failed probes.
+type PreflightError struct {
+	Report preflight.Report
+}
+
+// Error lists what failed with its remedies.
+func (e *PreflightError) Error() string {
+	text := ErrPreflight.Error()
+	for _, f := range e.Report.Failures() {
+		text += fmt.Sprintf("\n  %s: %s\n    → %s", f.Title, f.Detail, f.Remedy)
+	}
+	return text
+}
+
+// Unwrap makes errors.Is find ErrPreflight.
+func (e *PreflightError) Unwrap() error { return ErrPreflight }
+
+// Device is the machine and the person in front of it.
+type Device struct {
+	At paths.Layout
+	// Progress gets one line per step.
+	Progress io.Writer
+	// Arch in Go's words.
+	Arch string
+	// Self is the running edgectl's file.
+	Self string
+	// Poll is how often to ask the console for the status.
+	Poll time.Duration
+}
+
+func (d *Device) say(format string, args ...any) {
+	// Somebody who closed the terminal still wants the join to end well.
+	_, _ = fmt.Fprintf(d.Progress, "edgectl: "+format+"\n", args...)
+}

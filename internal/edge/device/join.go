@@ -1,0 +1,295 @@
+package device
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/edgeway-io/edgeway/internal/edge/console"
+	"github.com/edgeway-io/edgeway/internal/edge/cri"
+	"github.com/edgeway-io/edgeway/internal/edge/journal"
+	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/edge/preflight"
+	"github.com/edgeway-io/edgeway/internal/edge/service"
+	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+// JoinOptions are join's arguments.
+type JoinOptions struct {
+	Server, Pin, Code string
+	// EdgeCore is a binary on this device; empty downloads the console's.
+	EdgeCore string
+	// KubeletConfig holds extra kubelet settings in YAML; nil for none.
+	KubeletConfig []byte
+	// Ignore names probes whose failure is only told.
+	Ignore []string
+	// Wait is the phase to wait for; Timeout bounds the wait. When the node has not
+	// even registered by then, the join is undone.
+	Wait    string
+	Timeout time.Duration
+}
+
+// joining is one run of Join.
+type joining struct {
+	*Device
+	JoinOptions
+	console *console.Client
+	journal *journal.Journal
+	lookup  *wire.Lookup
+	bundle  *wire.RedeemResponse
+	service service.Manager
+	key     []byte
+}
+
+// Join makes an edge node of the device. It may be repeated: a join that is
+// complete is left as it is, one that was killed half-way is taken up again, one
+// that failed has undone itself.
+func (d *Device) Join(ctx context.Context, o JoinOptions) error {
+	client, err := console.New(o.Server, o.Pin)
+	if err != nil {
+		return err
+	}
+	j, err := journal.Load(d.At)
+	resuming := err == nil
+	switch {
+	case errors.Is(err, journal.ErrNotJoined):
+		j = journal.New(d.At)
+	case err != nil:
+		return err
+	case j.Complete:
+		return d.joinedAlready(ctx, j, client, o.Code)
+	}
+	run := &joining{Device: d, JoinOptions: o, console: client, journal: j, service: service.Detect(d.At)}
+	if err := run.prepare(ctx, resuming); err != nil {
+		return err
+	}
+	if err := run.steps(ctx); err != nil {
+		return errors.Join(err, run.undo(err))
+	}
+	return nil
+}
+
+// joinedAlready: the same command once more does no harm, and starts a service
+// that was stopped.
+func (d *Device) joinedAlready(ctx context.Context, j *journal.Journal, c *console.Client, code string) error {
+	if l, err := c.Lookup(ctx, code); err == nil && l.NodeName != j.NodeName {
+		return fmt.Errorf("%w (its node is %q)", ErrOtherNode, j.NodeName)
+	}
+	m, err := service.Named(j.Service, d.At)
+	if err != nil {
+		return err
+	}
+	if err := m.Start(ctx); err != nil {
+		return err
+	}
+	d.say("this device has joined as %s already", j.NodeName)
+	return nil
+}
+
+// prepare changes nothing on the device.
+func (r *joining) prepare(ctx context.Context, resuming bool) error {
+	var err error
+	if r.lookup, err = r.console.Lookup(ctx, r.Code); err != nil {
+		return err
+	}
+	if resuming && r.journal.NodeName != r.lookup.NodeName {
+		return fmt.Errorf("%w (an interrupted join of %q is on it)", ErrOtherNode, r.journal.NodeName)
+	}
+	r.say("joining as %s (%s)", r.lookup.NodeName, r.lookup.NodeIP)
+	if r.lookup.Arch != r.Arch {
+		return &PreflightError{Report: preflight.Report{ID: "arch", Title: "architecture", Outcome: preflight.Outcome{Status: preflight.Fail,
+			Detail: fmt.Sprintf("this device is %s, the node is enrolled as %s", r.Arch, r.lookup.Arch),
+			Remedy: "enrol the node with the device's architecture"}}}
+	}
+	return r.check(ctx, r.facts(resuming))
+}
+
+func (r *joining) facts(resuming bool) preflight.Facts {
+	return preflight.Facts{Layout: r.At, RuntimeEndpoint: r.lookup.RuntimeEndpoint, CgroupDriver: r.lookup.CgroupDriver,
+		Resuming: resuming, CloudCore: &r.lookup.CloudCore}
+}
+
+func (r *joining) check(ctx context.Context, f preflight.Facts) error {
+	report := preflight.Run(ctx, preflight.Device(f))
+	var failed bool
+	for _, x := range report.Failures() {
+		if r.ignored(x.ID) {
+			r.say("ignored: %s: %s", x.Title, x.Detail)
+			continue
+		}
+		failed = true
+	}
+	if failed {
+		return &PreflightError{Report: report}
+	}
+	return nil
+}
+
+func (r *joining) ignored(id string) bool {
+	for _, x := range r.Ignore {
+		if x == id {
+			return true
+		}
+	}
+	return false
+}
+
+// steps change the device; each is recorded before it is made.
+func (r *joining) steps(ctx context.Context) error {
+	j := r.journal
+	j.NodeName, j.Server, j.Pin, j.RuntimeEndpoint = r.lookup.NodeName, r.Server, r.Pin, r.lookup.RuntimeEndpoint
+	if err := j.Save(); err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{r.redeem, r.verify, r.files, r.binaries, r.start, r.await} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// redeem keeps key and request on disk before it spends the code: the console
+// answers the same request again after a crash.
+func (r *joining) redeem(ctx context.Context) error {
+	key, kerr := os.ReadFile(r.At.At(paths.PendingKey))
+	csr, cerr := os.ReadFile(r.At.At(paths.PendingCSR))
+	if kerr != nil || cerr != nil {
+		var err error
+		if key, csr, err = pki.NewRequest(r.lookup.NodeName); err != nil {
+			return err
+		}
+		if err := errors.Join(r.journal.WriteFile(paths.PendingKey, key, 0o600), r.journal.WriteFile(paths.PendingCSR, csr, 0o600)); err != nil {
+			return err
+		}
+	}
+	bundle, err := r.console.Redeem(ctx, r.Code, csr)
+	if err != nil {
+		return err
+	}
+	r.say("the join code was accepted and the certificate is signed")
+	r.key, r.bundle = key, bundle
+	r.journal.StatusToken = bundle.StatusToken
+	return r.journal.Save()
+}
+
+// verify trusts nobody with a certificate that EdgeCore could not use, and
+// CloudCore with nothing before it shows the authority that signed it.
+func (r *joining) verify(ctx context.Context) error {
+	pair, err := tls.X509KeyPair([]byte(r.bundle.Certificate), r.key)
+	if err != nil {
+		return fmt.Errorf("the certificate does not fit the key: %w", err)
+	}
+	if pair.Leaf.Subject.CommonName != pki.CommonName(r.lookup.NodeName) {
+		return fmt.Errorf("the certificate is for %q, not for %q", pair.Leaf.Subject.CommonName, pki.CommonName(r.lookup.NodeName))
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(r.bundle.CA)) {
+		return errors.New("the console sent no usable certificate authority")
+	}
+	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		return fmt.Errorf("the certificate is not usable (is this device's clock right?): %w", err)
+	}
+	f := r.facts(true)
+	f.CA = []byte(r.bundle.CA)
+	return r.check(ctx, f)
+}
+
+func (r *joining) files(ctx context.Context) error {
+	driver, err := r.cgroupDriver(ctx)
+	if err != nil {
+		return err
+	}
+	config, cgroupRoot, err := tailor([]byte(r.bundle.EdgeCoreConfig), r.KubeletConfig, r.lookup.NodeName, driver)
+	if err != nil {
+		return err
+	}
+	r.journal.CgroupRoot = cgroupRoot
+	for _, tree := range paths.Trees() {
+		if err := r.journal.OwnTree(tree); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		r.journal.WriteFile(paths.CA, []byte(r.bundle.CA), 0o644),
+		r.journal.WriteFile(paths.Cert, []byte(r.bundle.Certificate), 0o644),
+		r.journal.WriteFile(paths.Key, r.key, 0o600),
+		r.journal.WriteFile(paths.Config, config, 0o600),
+	)
+}
+
+// cgroupDriver is the enrolment's, else what the runtime uses, else what a
+// runtime uses that is too old to tell.
+func (r *joining) cgroupDriver(ctx context.Context) (string, error) {
+	if r.lookup.CgroupDriver != "" {
+		return r.lookup.CgroupDriver, nil
+	}
+	c, err := cri.Dial(r.lookup.RuntimeEndpoint)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	driver, err := c.CgroupDriver(ctx)
+	if err != nil || driver == "" {
+		r.say("the runtime does not tell its cgroup driver; taking cgroupfs")
+		return "cgroupfs", nil
+	}
+	return driver, nil
+}
+
+func (r *joining) start(ctx context.Context) error {
+	r.journal.Service = r.service.Name()
+	for _, f := range r.service.Files() {
+		if err := r.journal.WriteFile(f.Place, f.Data, f.Mode); err != nil {
+			return err
+		}
+	}
+	if r.service.Name() == service.Supervisor {
+		if err := errors.Join(r.claimRun(), r.journal.Mkdir(paths.LogDir)); err != nil {
+			return err
+		}
+	}
+	if err := r.journal.Save(); err != nil {
+		return err
+	}
+	r.say("starting EdgeCore (%s)", r.service.Name())
+	return r.service.Start(ctx)
+}
+
+// claimRun records the supervisor's process file. After a reboot /run is empty,
+// so it may be gone when it is removed.
+func (r *joining) claimRun() error {
+	err := r.journal.Claim(paths.PIDFile)
+	if errors.Is(err, journal.ErrForeign) {
+		if rerr := os.Remove(r.At.At(paths.PIDFile)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			return fmt.Errorf("removing a stale %s: %w", paths.PIDFile, rerr)
+		}
+		return r.journal.Claim(paths.PIDFile)
+	}
+	return err
+}
+
+// undo leaves the device as it was. It has a context of its own: the reason may
+// be that the join's was cancelled.
+func (r *joining) undo(why error) error {
+	r.say("the join failed and is undone")
+	if errors.Is(why, errNotRegistered) {
+		var log bytes.Buffer
+		if err := r.service.Log(context.Background(), &log, 15); err == nil && log.Len() > 0 {
+			r.say("EdgeCore's last lines:\n%s", log.String())
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if err := r.clear(ctx, r.journal); err != nil {
+		return fmt.Errorf("undoing the join (run edgectl leave to try again): %w", err)
+	}
+	return nil
+}

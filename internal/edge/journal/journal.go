@@ -1,0 +1,158 @@
+// Package journal remembers what a join made on the device, before it makes it.
+// So a join that fails, or is killed, can be undone exactly, and leaving removes
+// what joining brought and nothing else.
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/edgeway-io/edgeway/internal/edge/paths"
+)
+
+// ErrNotJoined is returned by Load when the device has no state of ours.
+var ErrNotJoined = errors.New("this device has not joined a cluster with edgectl")
+
+// ErrForeign is wrapped when a join would overwrite somebody else's file.
+var ErrForeign = errors.New("was there before and is not ours")
+
+// Record is what the state file holds.
+type Record struct {
+	NodeName string `json:"nodeName"`
+	// Server and Pin are the console's; StatusToken reads this join's status there.
+	Server      string `json:"server"`
+	Pin         string `json:"pin,omitempty"`
+	StatusToken string `json:"statusToken,omitempty"`
+	// Complete is set once the node has registered.
+	Complete bool `json:"complete"`
+	// Service that runs EdgeCore: systemd, openrc or supervisor; empty before it is installed.
+	Service         string `json:"service,omitempty"`
+	RuntimeEndpoint string `json:"runtimeEndpoint,omitempty"`
+	CgroupRoot      string `json:"cgroupRoot,omitempty"`
+	// Files, Dirs and Trees that the join made, in that order of making. A tree is a
+	// directory that was empty or absent: all that is in it now came with EdgeCore.
+	Files []string `json:"files"`
+	Dirs  []string `json:"dirs"`
+	Trees []string `json:"trees"`
+}
+
+// Journal is a Record on disk.
+type Journal struct {
+	Record
+	at paths.Layout
+}
+
+// New starts a journal for a device that has none.
+func New(at paths.Layout) *Journal { return &Journal{at: at} }
+
+// Load reads the device's journal; ErrNotJoined when there is none.
+func Load(at paths.Layout) (*Journal, error) {
+	raw, err := os.ReadFile(at.At(paths.State))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotJoined
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of the join: %w", err)
+	}
+	j := New(at)
+	if err := json.Unmarshal(raw, &j.Record); err != nil {
+		return nil, fmt.Errorf("reading the state of the join in %s: %w", at.At(paths.State), err)
+	}
+	return j, nil
+}
+
+// Save writes the record, whole or not at all.
+func (j *Journal) Save() error {
+	raw, err := json.MarshalIndent(&j.Record, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the state of the join: %w", err)
+	}
+	if err := os.MkdirAll(j.at.At(paths.StateDir), 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", paths.StateDir, err)
+	}
+	return j.replace(paths.State, append(raw, '\n'), 0o600)
+}
+
+// WriteFile makes a file with its missing directories.
+func (j *Journal) WriteFile(place string, data []byte, mode fs.FileMode) error {
+	if err := j.Claim(place); err != nil {
+		return err
+	}
+	return j.replace(place, data, mode)
+}
+
+// Claim makes the place's directories and records the place as ours.
+func (j *Journal) Claim(place string) error {
+	if err := j.Mkdir(filepath.Dir(place)); err != nil {
+		return err
+	}
+	if slices.Contains(j.Files, place) {
+		return nil
+	}
+	if _, err := os.Lstat(j.at.At(place)); err == nil {
+		return fmt.Errorf("%s %w: move it away and try again", place, ErrForeign)
+	}
+	j.Files = append(j.Files, place)
+	return j.Save()
+}
+
+// Mkdir makes a directory and its missing parents, readable for everybody.
+func (j *Journal) Mkdir(dir string) error {
+	if _, err := os.Stat(j.at.At(dir)); err == nil {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := j.Mkdir(parent); err != nil {
+			return err
+		}
+	}
+	j.Dirs = append(j.Dirs, dir)
+	if err := j.Save(); err != nil {
+		return err
+	}
+	if err := os.Mkdir(j.at.At(dir), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("making %s: %w", dir, err)
+	}
+	return nil
+}
+
+// OwnTree takes a directory that is absent or empty as EdgeCore's own. One with
+// something in it stays another's, and only our files in it will be removed.
+func (j *Journal) OwnTree(dir string) error {
+	if slices.Contains(j.Trees, dir) {
+		return nil
+	}
+	entries, err := os.ReadDir(j.at.At(dir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking into %s: %w", dir, err)
+	}
+	if len(entries) > 0 {
+		return nil
+	}
+	j.Trees = append(j.Trees, dir)
+	return j.Mkdir(dir)
+}
+
+// replace writes beside and renames, so that nobody reads half a file.
+func (j *Journal) replace(place string, data []byte, mode fs.FileMode) error {
+	name := j.at.At(place)
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".edgectl-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", place, err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", place, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package preflight
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+func TestWhatIsBelowAFailureIsSkipped(t *testing.T) {
+	says := func(o Outcome) func(context.Context) Outcome { return func(context.Context) Outcome { return o } }
+	r := Run(t.Context(), Probe{ID: "all", Title: "all", Below: []Probe{
+		{ID: "good", Run: says(pass("")), Below: []Probe{{ID: "so-so", Run: says(warn("w", "r"))}}},
+		{ID: "bad", Run: says(fail("broken", "mend it")), Below: []Probe{{ID: "never", Run: says(pass("")), Below: []Probe{{ID: "either", Run: says(pass(""))}}}}},
+	}})
+	got := map[string]Status{"all": r.Status, "so-so": r.Below[0].Below[0].Status, "never": r.Below[1].Below[0].Status, "either": r.Below[1].Below[0].Below[0].Status}
+	want := map[string]Status{"all": Fail, "so-so": Warn, "never": Skipped, "either": Skipped}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if f := r.Failures(); len(f) != 1 || f[0].ID != "bad" {
+		t.Errorf("the failures are %+v", f)
+	}
+	var text bytes.Buffer
+	if err := r.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text.Bytes(), []byte("→ mend it")) {
+		t.Errorf("the text lacks the remedy:\n%s", &text)
+	}
+}
+
+func TestFreePort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if o := freePort(port)(t.Context()); o.Status != Fail || o.Remedy == "" {
+		t.Errorf("a used port gives %+v", o)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if o := freePort(port)(t.Context()); o.Status != Pass {
+		t.Errorf("a free port gives %+v", o)
+	}
+}
+
+// cloudHub answers with a date that is off by skew.
+func cloudHub(t *testing.T, skew time.Duration, ca []byte) *wire.CloudCore {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		_, _ = w.Write(ca)
+	}))
+	t.Cleanup(s.Close)
+	_, p, err := net.SplitHostPort(s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &wire.CloudCore{Host: "127.0.0.1", CertPort: port, WebSocketPort: port}
+}
+
+func find(r Report, id string) Report {
+	if r.ID == id {
+		return r
+	}
+	for _, below := range r.Below {
+		if f := find(below, id); f.ID == id {
+			return f
+		}
+	}
+	return Report{}
+}
+
+func TestCloud(t *testing.T) {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("theirs")})
+	tests := map[string]struct {
+		facts Facts
+		id    string
+		want  Status
+	}{
+		"right clock":   {Facts{CloudCore: cloudHub(t, 0, nil)}, "cloudcore.clock", Pass},
+		"an hour off":   {Facts{CloudCore: cloudHub(t, time.Hour, nil)}, "cloudcore.clock", Fail},
+		"an hour ahead": {Facts{CloudCore: cloudHub(t, -time.Hour, nil)}, "cloudcore.clock", Fail},
+		"no CA known":   {Facts{CloudCore: cloudHub(t, 0, nil)}, "cloudcore.ca", Skipped},
+		"the same CA":   {Facts{CloudCore: cloudHub(t, 0, []byte("theirs")), CA: ca}, "cloudcore.ca", Pass},
+		"another CA":    {Facts{CloudCore: cloudHub(t, 0, []byte("others")), CA: ca}, "cloudcore.ca", Fail},
+		"no port":       {Facts{CloudCore: &wire.CloudCore{Host: "127.0.0.1", CertPort: 1, WebSocketPort: 1}}, "cloudcore.https", Fail},
+		"no tunnel":     {Facts{CloudCore: &wire.CloudCore{Host: "127.0.0.1", CertPort: 1, WebSocketPort: 1, TunnelPort: 1}}, "cloudcore.tunnel", Fail},
+		"no such name":  {Facts{CloudCore: &wire.CloudCore{Host: "cloudcore.invalid", CertPort: 1, WebSocketPort: 1}}, "cloudcore", Fail},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := find(Run(t.Context(), test.facts.cloud()), test.id); got.Status != test.want {
+				t.Errorf("got %+v, want %s", got.Outcome, test.want)
+			}
+		})
+	}
+}
+
+func TestLeftovers(t *testing.T) {
+	f := Facts{Layout: paths.Layout{Root: t.TempDir()}}
+	if o := f.leftovers(t.Context()); o.Status != Pass {
+		t.Errorf("a clean device gives %+v", o)
+	}
+}

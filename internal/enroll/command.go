@@ -1,0 +1,147 @@
+package enroll
+
+import (
+	_ "embed"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+//go:embed install.sh
+var installScript []byte
+
+// InstallScript is the installer that the console serves at wire.PathInstall. It
+// is the same for everybody: what differs comes as arguments of the join command.
+func InstallScript() []byte { return slices.Clone(installScript) }
+
+// CommandParams is where a device finds the console, and by what it knows it.
+type CommandParams struct {
+	// ConsoleURL as devices reach it, https://HOST[:PORT][/PATH].
+	ConsoleURL string
+	// Pin is "sha256//" + base64(SHA-256 of the console's SubjectPublicKeyInfo).
+	// With a pin exactly that key is trusted, whoever signed its certificate;
+	// empty trusts the device's own certificate authorities.
+	Pin string
+	// EdgectlSHA256 in hex, of the edgectl for the device's architecture.
+	EdgectlSHA256 string
+}
+
+var (
+	pinPattern    = regexp.MustCompile(`^sha256//[A-Za-z0-9+/]{43}=$`)
+	sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// JoinCommand is the one line that a person pastes into a shell at the device.
+// The code is in it as an assignment to the environment of the shell that runs
+// the installer: in no URL, and in no argument list that other users can read.
+func JoinCommand(p CommandParams, code string) (string, error) {
+	base, err := p.check()
+	if err != nil {
+		return "", err
+	}
+	curl := []string{"curl", "-fsS"}
+	args := []string{"--server", base}
+	if p.Pin != "" {
+		// With -k curl leaves the chain unchecked but still insists on the pin.
+		curl = append(curl, "-k", "--pinnedpubkey", p.Pin)
+		args = append(args, "--pin", p.Pin)
+	}
+	args = append(args, "--sha256", p.EdgectlSHA256)
+	curl = append(curl, base+wire.PathInstall)
+	return fmt.Sprintf("%s | EDGEWAY_CODE=%s sh -s -- %s", quoteAll(curl), Quote(code), quoteAll(args)), nil
+}
+
+// InstallCommand is the line for whoever downloaded edgectl by hand.
+func InstallCommand(p CommandParams, code string) (string, error) {
+	base, err := p.check()
+	if err != nil {
+		return "", err
+	}
+	args := []string{"./edgectl", "join", "--server", base}
+	if p.Pin != "" {
+		args = append(args, "--pin", p.Pin)
+	}
+	return fmt.Sprintf("EDGEWAY_CODE=%s %s", Quote(code), quoteAll(args)), nil
+}
+
+// check returns the base URL without a trailing slash.
+func (p CommandParams) check() (string, error) {
+	u, err := url.Parse(p.ConsoleURL)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		(u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname()))) {
+		return "", fmt.Errorf("console URL %q is not usable for joining: give https://HOST[:PORT] as devices reach it", p.ConsoleURL)
+	}
+	if p.Pin != "" && !pinPattern.MatchString(p.Pin) {
+		return "", fmt.Errorf("pin %q is not sha256//BASE64 of 32 bytes", p.Pin)
+	}
+	if !sha256Pattern.MatchString(p.EdgectlSHA256) {
+		return "", fmt.Errorf("edgectl's SHA-256 %q is not 64 hex digits: does the console have edgectl for this architecture?", p.EdgectlSHA256)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+// KeadmCommand is the join command of stock keadm. token is KubeEdge's own: it is
+// reusable and bound to no node until it expires, which the reader must be told.
+// version is KubeEdge's, like v1.22.0.
+func KeadmCommand(spec *v1alpha1.EdgeEnrollmentSpec, token, version string) string {
+	c := spec.CloudCore
+	endpoint := spec.RuntimeEndpoint
+	if endpoint == "" {
+		endpoint = DefaultRuntimeEndpoint
+	}
+	args := []string{"keadm", "join",
+		"--cloudcore-ipport=" + hostPort(c.Host, c.WebSocketPort),
+		fmt.Sprintf("--certport=%d", c.CertPort),
+		"--edgenode-name=" + spec.NodeName,
+		"--token=" + token,
+		"--kubeedge-version=" + version,
+		"--remote-runtime-endpoint=" + endpoint,
+	}
+	if spec.CgroupDriver != "" {
+		args = append(args, "--cgroupdriver="+spec.CgroupDriver)
+	}
+	labels := selfLabels(spec.Labels)
+	if len(labels) > 0 {
+		var pairs []string
+		for _, key := range slices.Sorted(maps.Keys(labels)) {
+			pairs = append(pairs, key+"="+labels[key])
+		}
+		args = append(args, "--labels="+strings.Join(pairs, ","))
+	}
+	set := []string{"modules.edged.nodeIP=" + spec.NodeIP}
+	if spec.Components.EdgeStream && c.TunnelPort > 0 {
+		set = append(set, "modules.edgeStream.enable=true", "modules.edgeStream.server="+hostPort(c.Host, c.TunnelPort))
+	}
+	if spec.Components.EventBus {
+		set = append(set, "modules.eventBus.enable=true", "modules.eventBus.mqttMode=0")
+	}
+	return quoteAll(append(args, "--set", strings.Join(set, ",")))
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@,+-]+$`)
+
+// Quote makes one word of s for a POSIX shell, whatever is in it.
+func Quote(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = Quote(w)
+	}
+	return strings.Join(quoted, " ")
+}

@@ -1,0 +1,257 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+// Bundle is what a redeemed code gives the device.
+type Bundle struct {
+	NodeName string
+	Arch     string
+	// Certificate and CA in PEM.
+	Certificate, CA []byte
+	// EdgeCoreConfig is edgecore.yaml.
+	EdgeCoreConfig []byte
+	CloudCore      v1alpha1.CloudCoreAddress
+	// StatusToken reads this join's status and nothing else.
+	StatusToken string
+}
+
+// Redeemer redeems codes with a client of the one ServiceAccount that may: get
+// and list edgeenrollments, update edgeenrollments/status, in the join namespace.
+type Redeemer struct {
+	client client.Client
+	now    func() time.Time
+	// patience bounds the wait for edge-watcher's signature, poll is how often to look.
+	patience, poll time.Duration
+}
+
+// NewRedeemer makes a Redeemer. now is the clock, time.Now outside tests.
+func NewRedeemer(sa client.Client, now func() time.Time) *Redeemer {
+	return &Redeemer{client: sa, now: now, patience: 20 * time.Second, poll: 150 * time.Millisecond}
+}
+
+// Redeem spends the code: it hands the CSR to edge-watcher and waits for the
+// certificate. It fails with one of this package's *wire.Error values, or with an
+// error of the cluster.
+func (r *Redeemer) Redeem(ctx context.Context, code string, csrPEM []byte) (*Bundle, error) {
+	e, token, err := r.claim(ctx, code, csrPEM)
+	if err != nil {
+		return nil, err
+	}
+	e, err = r.await(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	config, err := EdgeCoreConfig(&e.Spec)
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{NodeName: e.Spec.NodeName, Arch: e.Spec.Arch, Certificate: e.Status.Certificate, CA: e.Status.CA,
+		EdgeCoreConfig: config, CloudCore: e.Spec.CloudCore, StatusToken: token}, nil
+}
+
+// Lookup tells who the code's holder will be. It does not use the code up.
+func (r *Redeemer) Lookup(ctx context.Context, code string) (*v1alpha1.EdgeEnrollmentSpec, error) {
+	e, err := r.find(ctx, code)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.acceptable(e); err != nil {
+		return nil, err
+	}
+	return &e.Spec, nil
+}
+
+// Status tells how far the join of the token's holder has come.
+func (r *Redeemer) Status(ctx context.Context, statusToken string) (*v1alpha1.EdgeEnrollment, error) {
+	hash := hashSecret(statusToken)
+	return r.match(ctx, ErrStatusToken, func(e *v1alpha1.EdgeEnrollment) bool {
+		return sameHash(e.Status.StatusTokenHash, hash)
+	})
+}
+
+func (r *Redeemer) find(ctx context.Context, code string) (*v1alpha1.EdgeEnrollment, error) {
+	hash := HashCode(code)
+	return r.match(ctx, ErrCodeUnknown, func(e *v1alpha1.EdgeEnrollment) bool {
+		return sameHash(e.Spec.CodeHash, hash)
+	})
+}
+
+// match looks at every enrolment, whether one has matched already or not, so
+// that the time it takes says nothing.
+func (r *Redeemer) match(ctx context.Context, none *wire.Error, is func(*v1alpha1.EdgeEnrollment) bool) (*v1alpha1.EdgeEnrollment, error) {
+	var list v1alpha1.EdgeEnrollmentList
+	if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+		return nil, fmt.Errorf("listing enrolments: %w", err)
+	}
+	var found *v1alpha1.EdgeEnrollment
+	for i := range list.Items {
+		if is(&list.Items[i]) {
+			found = &list.Items[i]
+		}
+	}
+	if found == nil {
+		return nil, none
+	}
+	return found, nil
+}
+
+// acceptable says why the code may not be used, in the order in which a person
+// wants to know.
+func (r *Redeemer) acceptable(e *v1alpha1.EdgeEnrollment) error {
+	if s := e.Spec.State; s == v1alpha1.StateRevoked || s == v1alpha1.StateRetired || !e.DeletionTimestamp.IsZero() {
+		return ErrCodeRevoked
+	}
+	if err := refusal(e); err != nil {
+		return err
+	}
+	if !r.now().Before(ExpiresAt(e)) {
+		return ErrCodeExpired
+	}
+	return nil
+}
+
+// ExpiresAt is when the enrolment's code stops being accepted.
+func ExpiresAt(e *v1alpha1.EdgeEnrollment) time.Time {
+	lifetime := DefaultLifetime
+	if e.Spec.Lifetime != nil && e.Spec.Lifetime.Duration > 0 {
+		lifetime = min(e.Spec.Lifetime.Duration, MaxLifetime)
+	}
+	// Always from the creation: status is no place to lengthen a life.
+	return e.CreationTimestamp.Add(lifetime)
+}
+
+// refusal translates edge-watcher's decision.
+func refusal(e *v1alpha1.EdgeEnrollment) error {
+	if e.Status.Phase != v1alpha1.PhaseRefused {
+		return nil
+	}
+	for _, kind := range []string{v1alpha1.ConditionReserved, v1alpha1.ConditionCertificateIssued} {
+		c := meta.FindStatusCondition(e.Status.Conditions, kind)
+		if c == nil || c.Status != metav1.ConditionFalse {
+			continue
+		}
+		code, remedy := wire.Refused, "create a new enrolment in the console"
+		switch c.Reason {
+		case v1alpha1.ReasonNameTaken:
+			code, remedy = wire.NameTaken, "retire the node of that name first, or enrol this device under another"
+		case v1alpha1.ReasonIPTaken, v1alpha1.ReasonIPInvalid:
+			code, remedy = wire.IPTaken, "enrol this device with another address"
+		case v1alpha1.ReasonCSRInvalid:
+			code, remedy = wire.CSRInvalid, ErrCSRInvalid.Remedy
+		}
+		return &wire.Error{Code: code, Message: c.Message, Remedy: remedy}
+	}
+	return &wire.Error{Code: wire.Refused, Message: "the enrolment was refused", Remedy: "create a new one in the console"}
+}
+
+// claim marks the code used with one compare-and-set write: of two devices with
+// one code the slower gets ErrCodeUsed.
+func (r *Redeemer) claim(ctx context.Context, code string, csrPEM []byte) (*v1alpha1.EdgeEnrollment, string, error) {
+	token, err := NewCode()
+	if err != nil {
+		return nil, "", err
+	}
+	for {
+		e, err := r.find(ctx, code)
+		if err != nil {
+			return nil, "", err
+		}
+		if err := r.claimable(e, csrPEM); err != nil {
+			return nil, "", err
+		}
+		e.Status.StatusTokenHash = hashSecret(token)
+		if len(e.Status.CSR) == 0 {
+			e.Status.CSR = csrPEM
+			e.Status.Phase = v1alpha1.PhaseCodeUsed
+		}
+		err = r.client.Status().Update(ctx, e)
+		if apierrors.IsConflict(err) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("claiming enrolment %s: %w", e.Name, err)
+		}
+		return e, token, nil
+	}
+}
+
+func (r *Redeemer) claimable(e *v1alpha1.EdgeEnrollment, csrPEM []byte) error {
+	if err := r.acceptable(e); err != nil {
+		return err
+	}
+	if used(e) && string(e.Status.CSR) != string(csrPEM) {
+		return ErrCodeUsed
+	}
+	if _, err := pki.CheckRequest(csrPEM, e.Spec.NodeName); err != nil {
+		return &wire.Error{Code: wire.CSRInvalid, Message: err.Error(), Remedy: ErrCSRInvalid.Remedy}
+	}
+	return nil
+}
+
+// used is true as well for an enrolment whose node came in another way, with
+// KubeEdge's own token: a second device must not get its name.
+func used(e *v1alpha1.EdgeEnrollment) bool {
+	switch e.Status.Phase {
+	case "", v1alpha1.PhasePending:
+		return len(e.Status.CSR) > 0
+	}
+	return true
+}
+
+// await polls rather than watches: the ServiceAccount needs one verb less, and
+// signing takes well under a second.
+func (r *Redeemer) await(ctx context.Context, e *v1alpha1.EdgeEnrollment) (*v1alpha1.EdgeEnrollment, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	tick := time.NewTicker(r.poll)
+	defer tick.Stop()
+	key := client.ObjectKeyFromObject(e)
+	for {
+		var now v1alpha1.EdgeEnrollment
+		err := r.client.Get(ctx, key, &now)
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil, ErrCodeRevoked
+		case err != nil && ctx.Err() == nil:
+			return nil, fmt.Errorf("waiting for the certificate: %w", err)
+		case err == nil && len(now.Status.Certificate) > 0:
+			return &now, nil
+		case err == nil:
+			if err := refusal(&now); err != nil {
+				return nil, err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return nil, ctx.Err()
+			}
+			return nil, r.signingTimeout(&now)
+		case <-tick.C:
+		}
+	}
+}
+
+// signingTimeout passes on what edge-watcher says it waits for.
+func (r *Redeemer) signingTimeout(e *v1alpha1.EdgeEnrollment) error {
+	c := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionCertificateIssued)
+	if c == nil || strings.TrimSpace(c.Message) == "" {
+		return ErrSigningTimeout
+	}
+	return &wire.Error{Code: wire.SigningTimeout, Message: ErrSigningTimeout.Message + ": " + c.Message, Remedy: ErrSigningTimeout.Remedy}
+}

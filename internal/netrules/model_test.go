@@ -1,0 +1,230 @@
+package netrules
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+var compareNetip = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmpopts.EquateEmpty(),
+}
+
+func edge(address, target string, ports ...int32) v1alpha1.EdgeRoute {
+	return v1alpha1.EdgeRoute{Node: "n", Address: address, Ports: ports, Target: target}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPlanOfTwoSlices(t *testing.T) {
+	m := NewModel()
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "10351", 10350, 10250), edge("fd00::1", "10352", 10250, 10350)}))
+	must(t, m.SetSlice("b", []v1alpha1.EdgeRoute{edge("10.0.0.2", "", 10250)}))
+	must(t, m.SetTargets(&v1alpha1.EdgeRouteTargets{Targets: []v1alpha1.EdgeRouteTarget{
+		{ID: "10352", TunnelPort: 10352},
+		{ID: "10351", TunnelPort: 10351, Endpoints: []v1alpha1.EdgeRouteEndpoint{
+			{Address: "10.1.0.1", Port: 10003}, {Address: "fd01::1", Port: 10003}}},
+	}}))
+	p := m.Plan()
+	want := Rules{
+		Groups: []Group{
+			{Key: Key{"10250", ""}, V4: true},
+			{Key: Key{"10250-10350", "10351"}, V4: true},
+			{Key: Key{"10250-10350", "10352"}, V6: true},
+		},
+		Targets: []Target{
+			{ID: "10351", TunnelPort: 10351, V4: netip.MustParseAddrPort("10.1.0.1:10003"), V6: netip.MustParseAddrPort("[fd01::1]:10003")},
+			{ID: "10352", TunnelPort: 10352},
+		},
+	}
+	if diff := cmp.Diff(want, p.Rules, compareNetip); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]uint16{10250, 10350, 10351, 10352}, p.Rules.KnownPorts()); diff != "" {
+		t.Errorf("known ports (-want +got):\n%s", diff)
+	}
+	if p.Count != 3 || len(p.Moves) != 3 {
+		t.Errorf("plan has %d members and %d moves, want 3 of each", p.Count, len(p.Moves))
+	}
+}
+
+func TestMovesAreWhatTheKernelLacks(t *testing.T) {
+	m := NewModel()
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250), edge("10.0.0.2", "1", 10250)}))
+	m.Commit()
+	version := m.Plan().RulesVersion
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "2", 10250), edge("10.0.0.2", "1", 10250)}))
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250), edge("10.0.0.3", "1", 10250)}))
+	key := Key{"10250", "1"}
+	want := []Move{
+		{Addr: netip.MustParseAddr("10.0.0.2"), From: &key},
+		{Addr: netip.MustParseAddr("10.0.0.3"), To: &key},
+	}
+	if diff := cmp.Diff(want, m.Plan().Moves, compareNetip, cmpopts.SortSlices(func(a, b Move) bool { return a.Addr.Less(b.Addr) })); diff != "" {
+		t.Errorf("moves (-want +got):\n%s", diff)
+	}
+	m.Commit()
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250), edge("10.0.0.4", "1", 10250)}))
+	before := m.Plan().RulesVersion
+	if before == version {
+		t.Error("rules version did not change when a target gained its first member")
+	}
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250)}))
+	if got := m.Plan().RulesVersion; got != before {
+		t.Errorf("rules version went from %d to %d although only a member left", before, got)
+	}
+}
+
+// TestAnySequenceEndsAsAFreshStart checks that what a Model says depends on the
+// objects that there are, never on how they came to be.
+func TestAnySequenceEndsAsAFreshStart(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		m, objects := NewModel(), map[string][]v1alpha1.EdgeRoute{}
+		kernel := map[netip.Addr]Key{}
+		for range 40 {
+			name := fmt.Sprintf("s%d", r.IntN(4))
+			if r.IntN(5) == 0 {
+				delete(objects, name)
+				m.DeleteSlice(name)
+			} else {
+				objects[name] = randomRoutes(r)
+				must(t, m.SetSlice(name, objects[name]))
+			}
+			if r.IntN(3) == 0 {
+				follow(t, kernel, m)
+			}
+		}
+		follow(t, kernel, m)
+		fresh := NewModel()
+		for name, routes := range objects {
+			must(t, fresh.SetSlice(name, routes))
+		}
+		if diff := cmp.Diff(fresh.Plan().Rules, m.Plan().Rules, compareNetip); diff != "" {
+			t.Fatalf("seed %d: rules (-fresh +grown):\n%s", seed, diff)
+		}
+		if diff := cmp.Diff(maps.Collect(fresh.Plan().Members), kernel, compareNetip); diff != "" {
+			t.Fatalf("seed %d: members (-fresh +kernel):\n%s", seed, diff)
+		}
+	}
+}
+
+func randomRoutes(r *rand.Rand) []v1alpha1.EdgeRoute {
+	var routes []v1alpha1.EdgeRoute
+	for n := range 6 {
+		if r.IntN(2) == 0 {
+			address := []string{fmt.Sprintf("10.0.0.%d", n), fmt.Sprintf("fd00::%d", n)}[r.IntN(2)]
+			routes = append(routes, edge(address, []string{"", "1", "2"}[r.IntN(3)], 10250))
+		}
+	}
+	return routes
+}
+
+// follow changes a kernel by a plan's moves alone and fails when a move does not
+// start from what the kernel holds.
+func follow(t *testing.T, kernel map[netip.Addr]Key, m *Model) {
+	t.Helper()
+	for _, move := range m.Plan().Moves {
+		held, ok := kernel[move.Addr]
+		if ok != (move.From != nil) || ok && held != *move.From {
+			t.Fatalf("move %+v, but the kernel holds %v (%v)", move, held, ok)
+		}
+		delete(kernel, move.Addr)
+		if move.To != nil {
+			kernel[move.Addr] = *move.To
+		}
+	}
+	m.Commit()
+}
+
+func TestUnusableObjectsAreNamed(t *testing.T) {
+	m := NewModel()
+	err := m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1;drop", "1", 1), edge("10.0.0.2", "1", 70000), edge("10.0.0.3", "1", 1)})
+	for _, part := range []string{`"10.0.0.1;drop"`, "70000", "slice a"} {
+		if err == nil || !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), part) {
+			t.Errorf("error is %v, want one that names %s", err, part)
+		}
+	}
+	if got := m.Len(); got != 1 {
+		t.Errorf("%d routes are usable, want 1", got)
+	}
+	err = m.SetTargets(&v1alpha1.EdgeRouteTargets{
+		Targets: []v1alpha1.EdgeRouteTarget{{ID: "1", Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "0.0.0.0", Port: 1}}}},
+		Guard:   &v1alpha1.EdgeRouteGuard{Enabled: true, Admitted: []string{"10.0.0.0/33", "10.1.0.0/16"}},
+	})
+	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "10.0.0.0/33") || !strings.Contains(err.Error(), "0.0.0.0") {
+		t.Errorf("error is %v, want one that names both values", err)
+	}
+}
+
+func TestExpect(t *testing.T) {
+	m := NewModel()
+	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250), edge("10.0.0.2", "", 10250)}))
+	must(t, m.SetTargets(&v1alpha1.EdgeRouteTargets{Targets: []v1alpha1.EdgeRouteTarget{
+		{ID: "1", TunnelPort: 1, Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.1.0.1", Port: 10003}}},
+		{ID: "2", TunnelPort: 2},
+	}}))
+	endpoint := netip.MustParseAddrPort("10.1.0.1:10003")
+	cases := []struct {
+		to   string
+		want netip.AddrPort
+		ours bool
+	}{
+		{"10.0.0.1:10250", endpoint, true},
+		{"10.0.0.2:1", endpoint, true},
+		{"10.0.0.2:10250", netip.AddrPort{}, true},
+		{"10.0.0.1:2", netip.AddrPort{}, true},
+		{"10.0.0.1:80", netip.AddrPort{}, false},
+		{"10.0.0.9:10250", netip.AddrPort{}, false},
+	}
+	for _, c := range cases {
+		to := netip.MustParseAddrPort(c.to)
+		if got, ours := m.Expect(to.Addr(), to.Port()); got != c.want || ours != c.ours {
+			t.Errorf("Expect(%s) = %v, %v; want %v, %v", c.to, got, ours, c.want, c.ours)
+		}
+	}
+}
+
+func TestGuardFacts(t *testing.T) {
+	m := NewModel()
+	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.2.0.1")})
+	m.SetCloudNodes([]netip.Addr{netip.MustParseAddr("10.2.0.2"), netip.MustParseAddr("10.2.0.1")})
+	must(t, m.SetTargets(&v1alpha1.EdgeRouteTargets{
+		Targets: []v1alpha1.EdgeRouteTarget{{ID: "1", Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.2.0.1", Port: 10003}}}},
+		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003, HostNetwork: true,
+			ServicePorts: []v1alpha1.EdgeRouteGuardPort{{Addresses: []string{"10.96.0.1"}, Port: 10003}},
+			Admitted:     []string{"10.3.0.7/16", "10.3.1.1", "10.4.0.1"}},
+	}))
+	prefix := netip.MustParsePrefix
+	want := Guard{
+		Enabled:    true,
+		Admitted:   []netip.Prefix{prefix("10.2.0.1/32"), prefix("10.2.0.2/32"), prefix("10.3.0.0/16"), prefix("10.4.0.1/32")},
+		Guarded:    []netip.AddrPort{netip.MustParseAddrPort("10.2.0.1:10003"), netip.MustParseAddrPort("10.96.0.1:10003")},
+		LocalPorts: []uint16{10003, 31003},
+	}
+	if diff := cmp.Diff(want, m.Plan().Rules.Guard, compareNetip); diff != "" {
+		t.Errorf("guard (-want +got):\n%s", diff)
+	}
+	// The port belongs to CloudCore only where CloudCore runs.
+	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.2.0.2")})
+	if diff := cmp.Diff([]uint16{31003}, m.Plan().Rules.Guard.LocalPorts); diff != "" {
+		t.Errorf("local ports of another node (-want +got):\n%s", diff)
+	}
+}

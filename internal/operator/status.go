@@ -1,0 +1,89 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+const (
+	// statusDelay collects the changes of a burst.
+	statusDelay = 500 * time.Millisecond
+	// statusEvery bounds how often one node writes.
+	statusEvery = 3 * time.Second
+)
+
+// statusWriter stores the report in CloudNodeRoutes.
+type statusWriter struct {
+	log    *slog.Logger
+	client client.Client
+	report *report
+}
+
+func (w *statusWriter) run(ctx context.Context) error {
+	for sleep(ctx, statusDelay) {
+		err := w.write(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("status not stored, trying again", "error", err)
+		}
+		if !sleep(ctx, statusEvery-statusDelay) {
+			return nil
+		}
+		if err != nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.report.signal:
+		}
+	}
+	return nil
+}
+
+// write stores what differs, and nothing when nothing does.
+func (w *statusWriter) write(ctx context.Context) error {
+	want, stored := w.report.snapshot()
+	if stored == nil {
+		created, err := w.create(ctx)
+		if err != nil {
+			return err
+		}
+		stored = created
+	}
+	if equality.Semantic.DeepEqual(stored.Status, want) {
+		return nil
+	}
+	next := stored.DeepCopy()
+	next.Status = want
+	// Only this operator writes the object, so what somebody else put there is
+	// overwritten rather than merged.
+	if err := w.client.Status().Patch(ctx, next, client.MergeFrom(stored)); err != nil {
+		if apierrors.IsNotFound(err) {
+			w.report.seen(w.report.node, nil)
+		}
+		return fmt.Errorf("store CloudNodeRoutes %s: %w", next.Name, err)
+	}
+	w.report.seen(next.Name, next)
+	return nil
+}
+
+func (w *statusWriter) create(ctx context.Context) (*v1alpha1.CloudNodeRoutes, error) {
+	obj := &v1alpha1.CloudNodeRoutes{ObjectMeta: metav1.ObjectMeta{Name: w.report.node}}
+	err := w.client.Create(ctx, obj)
+	if apierrors.IsAlreadyExists(err) {
+		err = w.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create CloudNodeRoutes %s: %w", w.report.node, err)
+	}
+	return obj, nil
+}

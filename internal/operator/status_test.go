@@ -1,0 +1,85 @@
+package operator
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/netrules"
+)
+
+func TestStatusIsStoredOnceAndOnlyWhenItDiffers(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	writes := 0
+	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.CloudNodeRoutes{}).
+		WithInterceptorFuncs(interceptor.Funcs{
+			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+				writes++
+				return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
+			},
+		}).Build()
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	w := &statusWriter{log: slog.New(slog.NewTextHandler(io.Discard, nil)), client: c, report: r}
+	r.addresses([]netip.Addr{netip.MustParseAddr("10.0.0.1")})
+	r.applied("nftables", "hash", netrules.Plan{Count: 7}, netrules.Result{Written: true}, true)
+	for range 3 {
+		if err := w.write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if writes != 1 {
+		t.Errorf("%d status writes, want 1", writes)
+	}
+	var stored v1alpha1.CloudNodeRoutes
+	if err := c.Get(t.Context(), client.ObjectKey{Name: "cloud-1"}, &stored); err != nil {
+		t.Fatal(err)
+	}
+	if stored.Status.Routes != 7 || len(stored.Status.Addresses) != 1 {
+		t.Errorf("stored status is %+v, want 7 routes and one address", stored.Status)
+	}
+	// Somebody deletes the object: the next change makes it again.
+	if err := c.Delete(t.Context(), &stored); err != nil {
+		t.Fatal(err)
+	}
+	r.applied("nftables", "hash2", netrules.Plan{Count: 8}, netrules.Result{Written: true}, true)
+	if err := w.write(t.Context()); err == nil {
+		t.Error("storing into a deleted object succeeded, want an error and a new attempt")
+	}
+	if err := w.write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKey{Name: "cloud-1"}, &stored); err != nil || stored.Status.Routes != 8 {
+		t.Errorf("after a deletion the stored status is %+v (%v), want 8 routes", stored.Status, err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	cases := map[string]struct {
+		options Options
+		ok      bool
+	}{
+		"usual":               {Options{NodeName: "cloud-1", Backend: "auto"}, true},
+		"cleanup needs none":  {Options{Backend: "nftables", Cleanup: true}, true},
+		"no node name":        {Options{Backend: "auto"}, false},
+		"node name with path": {Options{NodeName: "a/b", Backend: "auto"}, false},
+		"unknown backend":     {Options{NodeName: "cloud-1", Backend: "ebpf"}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			if err := c.options.Validate(); (err == nil) != c.ok {
+				t.Errorf("Validate() = %v, want success: %v", err, c.ok)
+			}
+		})
+	}
+}

@@ -1,0 +1,146 @@
+package routes
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// claim is an edge node's word that an address is its own.
+type claim struct {
+	addr    netip.Addr
+	finding Finding
+}
+
+// claims knows for every edge node which of its addresses it may use.
+type claims struct {
+	facts        *facts
+	used         map[string][]netip.Addr // by node name
+	claimants    map[netip.Addr][]*Node
+	reservations map[netip.Addr]string
+}
+
+func newClaims(in Input, f *facts) *claims {
+	c := &claims{
+		facts:        f,
+		used:         make(map[string][]netip.Addr, len(in.Nodes)),
+		claimants:    make(map[netip.Addr][]*Node, len(in.Nodes)),
+		reservations: in.Reservations,
+	}
+	for i := range in.Nodes {
+		node := &in.Nodes[i]
+		if !node.Edge {
+			continue
+		}
+		used := usedAddresses(node)
+		c.used[node.Name] = used
+		for _, addr := range used {
+			c.claimants[addr] = append(c.claimants[addr], node)
+		}
+	}
+	for addr, nodes := range c.claimants {
+		if len(nodes) > 1 {
+			c.order(addr, nodes)
+		}
+	}
+	return c
+}
+
+// usedAddresses are a node's first address of each IP family, which are the ones
+// that anybody dials. A node cannot claim an unbounded number of addresses.
+func usedAddresses(node *Node) []netip.Addr {
+	var used []netip.Addr
+	for _, text := range node.Addresses {
+		addr, err := parseAddr(text)
+		if err != nil {
+			continue
+		}
+		sameFamily := func(other netip.Addr) bool { return other.Is4() == addr.Is4() }
+		if !slices.ContainsFunc(used, sameFamily) {
+			used = append(used, addr)
+		}
+	}
+	return used
+}
+
+// order puts the holder of an address first. Only what the objects say counts, so
+// that every replica and every restart comes to the same holder: the one for whom
+// an enrolment reserved the address, then whoever was there first, then the UID,
+// which nobody can choose.
+func (c *claims) order(addr netip.Addr, nodes []*Node) {
+	reserved, hasReservation := c.reservations[addr]
+	rank := func(n *Node) int {
+		if hasReservation && n.Name == reserved {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(nodes, func(a, b *Node) int {
+		return cmp.Or(
+			cmp.Compare(rank(a), rank(b)),
+			a.Created.Compare(b.Created),
+			strings.Compare(a.UID, b.UID),
+			strings.Compare(a.Name, b.Name),
+		)
+	})
+}
+
+// ofNode judges the addresses of an edge node, the one that is dialled first
+// coming first.
+func (c *claims) ofNode(node *Node) []claim {
+	out := make([]claim, 0, 2)
+	for _, addr := range c.used[node.Name] {
+		out = append(out, claim{addr: addr, finding: c.judge(node, addr)})
+	}
+	if len(out) == 0 && len(node.Addresses) > 0 {
+		out = append(out, claim{finding: refusal(ReasonAddressInvalid, fmt.Sprintf(
+			"InternalIP %q is no IP address. Correct EdgeCore's modules.edged.nodeIP.", clip(node.Addresses[0])))})
+	}
+	return out
+}
+
+func (c *claims) judge(node *Node, addr netip.Addr) Finding {
+	if finding, refused := refuse(addr, c.facts); refused {
+		return finding
+	}
+	claimants := c.claimants[addr]
+	if len(claimants) == 1 {
+		return working(ReasonRouted, "Requests to "+addr.String()+" are redirected to CloudCore.")
+	}
+	if holder := claimants[0]; holder != node {
+		return refusal(ReasonAddressConflict, fmt.Sprintf(
+			"Address %s belongs to edge node %s. Give this node another address, or remove the other node.", addr, holder.Name))
+	}
+	return working(ReasonAddressShared, fmt.Sprintf(
+		"Requests to %s are redirected to CloudCore, but %s it too: direct scrapes may get another node's metrics. Give each node an address of its own.",
+		addr, claimVerb(claimants[1:])))
+}
+
+// claimVerb names up to three other claimants: messages are stored on a Node, and
+// a mistake may give one address to thousands.
+func claimVerb(others []*Node) string {
+	const most = 3
+	names := make([]string, 0, most)
+	for _, other := range others[:min(len(others), most)] {
+		names = append(names, other.Name)
+	}
+	list := strings.Join(names, ", ")
+	switch {
+	case len(others) > most:
+		return fmt.Sprintf("edge nodes %s and %d more claim", list, len(others)-most)
+	case len(others) > 1:
+		return fmt.Sprintf("edge nodes %s claim", list)
+	}
+	return fmt.Sprintf("edge node %s claims", list)
+}
+
+// clip bounds what a foreign value adds to a message.
+func clip(text string) string {
+	const most = 64
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	metrics "k8s.io/metrics/pkg/client/clientset/versioned/typed/metrics/v1beta1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/clusters"
+)
+
+// Clusters says which clusters there are and how a user reaches one.
+type Clusters interface {
+	List() []clusters.Cluster
+	Host() clusters.Cluster
+	ForUser(name string, user clusters.User) (*rest.Config, error)
+}
+
+// clusterClients reach one cluster as one user.
+type clusterClients struct {
+	config  *rest.Config
+	kube    kubernetes.Interface
+	metrics metrics.MetricsV1beta1Interface
+	objects client.WithWatch
+}
+
+// clientsOf gives the session's clients for a cluster, made at first use.
+func (s *Server) clientsOf(sess *session, cluster string) (*clusterClients, error) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	if c, ok := sess.clients[cluster]; ok {
+		return c, nil
+	}
+	cfg, err := s.cfg.Clusters.ForUser(cluster, clusters.User{Name: sess.user, Groups: sess.groups, Token: sess.token})
+	if err != nil {
+		return nil, err
+	}
+	c, err := newClients(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("clients for cluster %s: %w", cluster, err)
+	}
+	sess.clients[cluster] = c
+	return c, nil
+}
+
+func newClients(cfg *rest.Config) (*clusterClients, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1 // the API server has priority and fairness; a second limit here only adds waiting
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metrics.NewForConfigAndClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := newObjectClient(cfg, httpClient)
+	if err != nil {
+		return nil, err
+	}
+	return &clusterClients{config: cfg, kube: kube, metrics: m, objects: objects}, nil
+}
+
+// newObjectClient reaches our own API types and the usual ones.
+func newObjectClient(cfg *rest.Config, httpClient *http.Client) (client.WithWatch, error) {
+	scheme := kruntime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return client.NewWithWatch(cfg, client.Options{Scheme: scheme, HTTPClient: httpClient})
+}
+
+// NewObjectClient makes a client for our API types and the usual ones.
+func NewObjectClient(cfg *rest.Config) (client.WithWatch, error) {
+	httpClient, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newObjectClient(cfg, httpClient)
+}

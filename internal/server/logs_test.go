@@ -1,0 +1,126 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+	"github.com/google/go-cmp/cmp"
+)
+
+// hostile log text: escape sequences, HTML, NUL and bytes that are no UTF-8.
+const hostile = "\x1b[31m<script>alert(1)</script>\x00\xff"
+
+func serveLogs(f *fakeCluster, lines int) {
+	f.mux.HandleFunc("GET /api/v1/namespaces/web/pods/p/log", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("container") != "c" {
+			status(w, http.StatusBadRequest, "BadRequest")
+			return
+		}
+		for i := range lines {
+			if r.URL.Query().Get("timestamps") == "true" {
+				fmt.Fprintf(w, "2026-01-02T03:04:05.%09dZ ", i+1)
+			}
+			fmt.Fprintf(w, "%s %d\n", hostile, i)
+		}
+	})
+	f.mux.HandleFunc("GET /api/v1/namespaces/web/pods/p", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, map[string]any{"kind": "Pod", "apiVersion": "v1", "metadata": map[string]any{"name": "p", "namespace": "web"},
+			"spec": map[string]any{"containers": []any{map[string]any{"name": "c"}}},
+			"status": map[string]any{"containerStatuses": []any{map[string]any{"name": "c",
+				"state": map[string]any{"terminated": map[string]any{"reason": "Completed"}}}}}})
+	})
+}
+
+func TestDownloadIsByteForByte(t *testing.T) {
+	f := newFakeCluster(t)
+	serveLogs(f, 3)
+	c := newConsole(t, f)
+	res, body := c.do("GET", "/api/v1/clusters/host/pods/web/p/logs?container=c&tail=-1", c.signIn("viewer"), "")
+	want := hostile + " 0\n" + hostile + " 1\n" + hostile + " 2\n"
+	if res.StatusCode != 200 || body != want {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	if ct := res.Header.Get("Content-Type"); ct != "text/plain; charset=utf-8" {
+		t.Errorf("content type %q", ct)
+	}
+	if res, body := c.do("GET", "/api/v1/clusters/host/pods/web/p/logs?container=other", c.signIn("viewer"), ""); res.StatusCode != 422 {
+		t.Errorf("a refused log: %s %s", res.Status, body)
+	}
+}
+
+func TestStreamWaitsForAcknowledgement(t *testing.T) {
+	const lines = frameLines*(maxUnacked+2) + 7
+	f := newFakeCluster(t)
+	serveLogs(f, lines)
+	c := newConsole(t, f)
+	conn, _, err := websocket.Dial(t.Context(), c.URL+"/api/v1/clusters/host/pods/web/p/logs/stream?container=c&tail=-1&follow=true",
+		&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {c.URL}, "Cookie": {cookieName + "=" + c.signIn("viewer")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(1 << 22)
+	var got []string
+	var unacked []int64
+	for {
+		var frame LogFrame
+		if err := wsjson.Read(t.Context(), conn, &frame); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range frame.Lines {
+			got = append(got, row.Text)
+		}
+		unacked = append(unacked, frame.Seq)
+		if frame.Event == "end" {
+			if diff := cmp.Diff("ContainerEnded", frame.Cause); diff != "" {
+				t.Error(diff)
+			}
+			break
+		}
+		if len(unacked) < maxUnacked {
+			continue
+		}
+		for _, seq := range unacked {
+			if err := wsjson.Write(t.Context(), conn, map[string]int64{"ack": seq}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		unacked = nil
+	}
+	if len(got) != lines {
+		t.Fatalf("%d lines, want %d", len(got), lines)
+	}
+	if want := strings.ToValidUTF8(hostile, "\uFFFD") + fmt.Sprintf(" %d", lines-1); got[lines-1] != want {
+		t.Errorf("last line %q, want %q", got[lines-1], want)
+	}
+}
+
+func TestSignOutClosesStreams(t *testing.T) {
+	f := newFakeCluster(t)
+	f.mux.HandleFunc("GET /api/v1/namespaces/web/pods/p/log", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "2026-01-02T03:04:05Z hello\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	c := newConsole(t, f)
+	cookie := c.signIn("viewer")
+	conn, _, err := websocket.Dial(t.Context(), c.URL+"/api/v1/clusters/host/pods/web/p/logs/stream?container=c&follow=true",
+		&websocket.DialOptions{HTTPHeader: http.Header{"Origin": {c.URL}, "Cookie": {cookieName + "=" + cookie}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	var frame LogFrame
+	if err := wsjson.Read(t.Context(), conn, &frame); err != nil || len(frame.Lines) != 1 {
+		t.Fatalf("%+v %v", frame, err)
+	}
+	c.do("DELETE", "/api/v1/session", cookie, "")
+	err = wsjson.Read(t.Context(), conn, &frame)
+	if websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		t.Errorf("after sign-out: %v", err)
+	}
+}

@@ -1,0 +1,157 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	authzv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/clusters"
+)
+
+// overviewLimit bounds what one cluster may delay the overview.
+const overviewLimit = 4 * time.Second
+
+// ClusterOverview is one cluster of the overview.
+type ClusterOverview struct {
+	clusters.Cluster
+	Reachable  bool   `json:"reachable"`
+	Cause      *Error `json:"cause,omitempty" doc:"Why it is not reachable"`
+	Version    string `json:"version,omitempty"`
+	KubeEdge   string `json:"kubeEdge,omitempty" doc:"State of KubeEdge; absent when unknown"`
+	CloudNodes *int   `json:"cloudNodes,omitempty" doc:"Absent when the user may not list nodes"`
+	EdgeNodes  *int   `json:"edgeNodes,omitempty"`
+	EdgeReady  *int   `json:"edgeReady,omitempty"`
+}
+
+// Rights are what the user may do on a cluster; pages use them to explain, the
+// cluster itself to decide.
+type Rights struct {
+	ClusterAdmin bool `json:"clusterAdmin" doc:"Everything: enable, configure and disable KubeEdge"`
+	JoinNodes    bool `json:"joinNodes"`
+	RetireNodes  bool `json:"retireNodes" doc:"Change enrolments, which retires and cordons edge nodes"`
+	PatchNodes   bool `json:"patchNodes"`
+	DeleteNodes  bool `json:"deleteNodes"`
+	ListNodes    bool `json:"listNodes"`
+	ListPods     bool `json:"listPods"`
+}
+
+func (s *Server) clusterRoutes() {
+	huma.Register(s.api, op(http.MethodGet, pathAPI+"/clusters", "listClusters", "Clusters with their state"), s.listClusters)
+	huma.Register(s.api, op(http.MethodGet, pathCluster+"/rights", "getRights", "What the user may do on a cluster"), s.getRights)
+}
+
+func (s *Server) listClusters(ctx context.Context, _ *struct{}) (*Body[[]ClusterOverview], error) {
+	infos := s.cfg.Clusters.List()
+	out := make([]ClusterOverview, len(infos))
+	var wg sync.WaitGroup
+	for i, info := range infos {
+		wg.Go(func() { out[i] = s.overview(ctx, info) })
+	}
+	wg.Wait()
+	return &Body[[]ClusterOverview]{out}, nil
+}
+
+func (s *Server) overview(ctx context.Context, info clusters.Cluster) ClusterOverview {
+	out := ClusterOverview{Cluster: info}
+	ctx, cancel, c, err := s.clusterCall(ctx, info.Name, overviewLimit)
+	if err != nil {
+		out.Cause = asError(err)
+		return out
+	}
+	defer cancel()
+	version, err := serverVersion(ctx, c.kube)
+	if err != nil {
+		out.Cause = asError(kubeError(err))
+		return out
+	}
+	out.Reachable, out.Version = true, version
+	if state, err := s.cfg.KubeEdge.Status(ctx, c.config); err == nil {
+		out.KubeEdge = string(state.State)
+	}
+	if nodes, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
+		count(&out, nodes.Items)
+	}
+	return out
+}
+
+func serverVersion(ctx context.Context, k kubernetes.Interface) (string, error) {
+	var v struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	raw, err := k.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := unmarshal(raw, &v); err != nil {
+		return "", err
+	}
+	return v.GitVersion, nil
+}
+
+// access is one question of the rights answer.
+type access struct {
+	group, resource, verb, namespace string
+	into                             *bool
+}
+
+func (s *Server) getRights(ctx context.Context, in *ClusterPath) (*Body[Rights], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	out := &Body[Rights]{}
+	r := &out.Body
+	questions := []access{
+		{"*", "*", "*", "", &r.ClusterAdmin},
+		{v1alpha1.GroupVersion.Group, "edgeenrollments", "create", v1alpha1.JoinNamespace, &r.JoinNodes},
+		{v1alpha1.GroupVersion.Group, "edgeenrollments", "update", v1alpha1.JoinNamespace, &r.RetireNodes},
+		{"", "nodes", "patch", "", &r.PatchNodes},
+		{"", "nodes", "delete", "", &r.DeleteNodes},
+		{"", "nodes", "list", "", &r.ListNodes},
+		{"", "pods", "list", "", &r.ListPods},
+	}
+	errs := make([]error, len(questions))
+	var wg sync.WaitGroup
+	for i, q := range questions {
+		wg.Go(func() { *q.into, errs[i] = allowed(ctx, c.kube, q) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, kubeError(err)
+		}
+	}
+	return out, nil
+}
+
+func allowed(ctx context.Context, k kubernetes.Interface, q access) (bool, error) {
+	review := &authzv1.SelfSubjectAccessReview{Spec: authzv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authzv1.ResourceAttributes{Group: q.group, Resource: q.resource, Verb: q.verb, Namespace: q.namespace},
+	}}
+	answer, err := k.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, err
+	}
+	return answer.Status.Allowed, nil
+}
+
+// mustAdmin refuses whoever is not cluster-admin of that cluster.
+func (s *Server) mustAdmin(ctx context.Context, c *clusterClients) error {
+	ok, err := allowed(ctx, c.kube, access{group: "*", resource: "*", verb: "*"})
+	if err != nil {
+		return kubeError(err)
+	}
+	if !ok {
+		return fail(http.StatusForbidden, "ClusterAdminRequired", "only a cluster-admin of this cluster may change its KubeEdge",
+			"ask an administrator of the cluster, or to be bound to ClusterRole cluster-admin")
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/observe"
+)
+
+// NodeList is the node list with what could not be read.
+type NodeList struct {
+	Nodes []observe.Node `json:"nodes"`
+	// PodsCause says why no row has pod counts.
+	PodsCause string `json:"podsCause,omitempty" doc:"Why pod counts are absent"`
+}
+
+type listNodesInput struct {
+	ClusterPath
+	Role string `query:"role" enum:"edge,cloud,all" default:"edge" doc:"Which nodes"`
+}
+
+type cordonInput struct {
+	NodePath
+	Body struct {
+		Schedulable bool `json:"schedulable" doc:"Whether new pods may be scheduled onto the node"`
+	}
+}
+
+func (s *Server) nodeRoutes() {
+	huma.Register(s.api, op(http.MethodGet, pathCluster+"/nodes", "listNodes", "Nodes with state, pods and live usage"), s.listNodes)
+	huma.Register(s.api, op(http.MethodGet, pathNode, "getNode", "One node"), s.getNode)
+	huma.Register(s.api, op(http.MethodGet, pathNode+"/events", "listNodeEvents", "Events of a node, newest first"), s.nodeEvents)
+	huma.Register(s.api, op(http.MethodGet, pathNode+"/metrics", "getNodeMetrics", "Live usage of a node"), s.nodeMetrics)
+	huma.Register(s.api, op(http.MethodPatch, pathNode+"/scheduling", "setNodeScheduling", "Cordon or uncordon a node"), s.cordon)
+}
+
+// selectorOf matches edge nodes by the label's key: KubeEdge and the join wizard
+// give it different values.
+func selectorOf(role string) string {
+	switch role {
+	case observe.RoleEdge:
+		return v1alpha1.LabelEdge
+	case observe.RoleCloud:
+		return "!" + v1alpha1.LabelEdge
+	}
+	return ""
+}
+
+func (s *Server) listNodes(ctx context.Context, in *listNodesInput) (*Body[NodeList], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	selector := selectorOf(in.Role)
+	var (
+		wg               sync.WaitGroup
+		nodes            *corev1.NodeList
+		pods             *corev1.PodList
+		nodeErr, podErr  error
+		usages           map[string]observe.Usage
+		usageUnavailable *observe.Usage
+	)
+	wg.Go(func() {
+		nodes, nodeErr = c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: "0"})
+	})
+	wg.Go(func() {
+		pods, podErr = c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	})
+	wg.Go(func() { usages, usageUnavailable = observe.NodeUsages(ctx, c.metrics, selector) })
+	wg.Wait()
+	if nodeErr != nil {
+		return nil, kubeError(nodeErr)
+	}
+	out := &Body[NodeList]{NodeList{Nodes: make([]observe.Node, 0, len(nodes.Items))}}
+	counts := map[string]*observe.PodCount{}
+	if podErr != nil {
+		out.Body.PodsCause = podErr.Error()
+	} else {
+		counts = observe.CountPods(pods.Items)
+	}
+	for i := range nodes.Items {
+		n := observe.NodeOf(&nodes.Items[i])
+		n.Usage = usageIn(usages, usageUnavailable, n.Name)
+		if podErr == nil {
+			n.Pods = orNone(counts[n.Name])
+		}
+		out.Body.Nodes = append(out.Body.Nodes, n)
+	}
+	slices.SortFunc(out.Body.Nodes, func(a, b observe.Node) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func usageIn(usages map[string]observe.Usage, none *observe.Usage, name string) observe.Usage {
+	if none != nil {
+		return *none
+	}
+	if u, ok := usages[name]; ok {
+		return u
+	}
+	return observe.Unavailable(observe.CauseNoSample, "metrics-server has no current sample of this node")
+}
+
+func orNone(c *observe.PodCount) *observe.PodCount {
+	if c == nil {
+		return &observe.PodCount{}
+	}
+	return c
+}
+
+func (s *Server) getNode(ctx context.Context, in *NodePath) (*Body[observe.NodeDetail], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	n, err := c.kube.CoreV1().Nodes().Get(ctx, in.Node, metav1.GetOptions{})
+	if err != nil {
+		return nil, kubeError(err)
+	}
+	d := observe.NodeDetailOf(n)
+	d.Usage = observe.NodeUsage(ctx, c.metrics, in.Node)
+	pods, err := c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + in.Node})
+	if err == nil {
+		d.Pods = orNone(observe.CountPods(pods.Items)[in.Node])
+	}
+	return &Body[observe.NodeDetail]{d}, nil
+}
+
+func (s *Server) nodeEvents(ctx context.Context, in *NodePath) (*Body[[]observe.Event], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	events, err := observe.Events(ctx, c.kube, metav1.NamespaceAll, "Node", in.Node)
+	if err != nil {
+		return nil, kubeError(err)
+	}
+	return &Body[[]observe.Event]{events}, nil
+}
+
+func (s *Server) nodeMetrics(ctx context.Context, in *NodePath) (*Body[observe.Usage], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	return &Body[observe.Usage]{observe.NodeUsage(ctx, c.metrics, in.Node)}, nil
+}
+
+// cordon goes through the node's enrolment where there is one: edge operators may
+// change that, and edge-watcher would otherwise set the node back.
+func (s *Server) cordon(ctx context.Context, in *cordonInput) (*Body[observe.NodeDetail], error) {
+	note(ctx, "schedulable", boolText(in.Body.Schedulable))
+	callCtx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	state := v1alpha1.StateCordoned
+	if in.Body.Schedulable {
+		state = v1alpha1.StateActive
+	}
+	err = setEnrollmentState(callCtx, c, in.Node, state, nil)
+	if errors.Is(err, errNoEnrollment) {
+		patch, jsonErr := json.Marshal(map[string]any{"spec": map[string]any{"unschedulable": !in.Body.Schedulable}})
+		if jsonErr != nil {
+			return nil, jsonErr
+		}
+		_, err = c.kube.CoreV1().Nodes().Patch(callCtx, in.Node, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+	}
+	if err != nil {
+		return nil, kubeError(err)
+	}
+	return s.getNode(ctx, &in.NodePath)
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	shutdownGrace = 5 * time.Second
+)
+
+// ErrPlainHTTP: plain HTTP was asked for on an address that others can reach.
+var ErrPlainHTTP = errors.New("plain HTTP is served on loopback addresses only")
+
+// Listen opens the console's socket: TLS with cert, or plain HTTP on a loopback
+// address when cert is nil.
+func Listen(address string, cert *tls.Certificate) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	if cert != nil {
+		return tls.NewListener(l, &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*cert},
+			// HTTP/1.1 only: the log and terminal streams are WebSockets.
+			NextProtos: []string{"http/1.1"},
+		}), nil
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		l.Close()
+		return nil, fmt.Errorf("listen on %s: %w: give --listen 127.0.0.1:PORT, or leave --insecure-http out", address, ErrPlainHTTP)
+	}
+	return l, nil
+}
+
+// Serve answers on l until ctx ends, then lets running requests finish shortly.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout}
+	go s.Background(ctx)
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		return srv.Close() // streams do not end by themselves
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/edgeway-io/edgeway/internal/settings"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Version string
+	// Clusters that the console manages.
+	Clusters Clusters
+	// KubeEdge switches and configures KubeEdge.
+	KubeEdge KubeEdge
+	// Join answers devices at the paths of package wire; nil refuses them with the reason.
+	Join http.Handler
+	// Installers knows the checksum of the edgectl that devices download.
+	Installers Installers
+	// UI holds index.html and assets.
+	UI fs.FS
+	// ExternalURL is how browsers and devices reach the console, without a path.
+	ExternalURL *url.URL
+	// KeyPin is "sha256//BASE64" of the TLS key, "" when the console serves plain HTTP.
+	KeyPin string
+	Log    *slog.Logger
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Server answers the console's HTTP requests.
+type Server struct {
+	cfg        Config
+	log        *slog.Logger
+	mux        *http.ServeMux
+	api        huma.API
+	sessions   *sessions
+	operations *operations
+	signIns    *limiter
+}
+
+// New builds a Server with all its routes.
+func New(cfg Config) (*Server, error) {
+	configureLibrary()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(),
+		sessions:   newSessions(cfg.Now),
+		operations: newOperations(cfg.Now),
+		signIns:    newLimiter(cfg.Now, 1, 10),
+	}
+	s.api = humago.New(s.mux, apiConfig(cfg.Version))
+	s.api.UseMiddleware(s.withCall)
+	s.routes()
+	s.joinRoutes()
+	ui, err := newUI(cfg.UI)
+	if err != nil {
+		return nil, fmt.Errorf("load the web UI: %w", err)
+	}
+	s.mux.Handle("GET /", ui)
+	return s, nil
+}
+
+// Handler answers all requests, with security headers on every answer.
+func (s *Server) Handler() http.Handler { return s.secureHeaders(s.mux) }
+
+// Background does the Server's chores until ctx ends.
+func (s *Server) Background(ctx context.Context) {
+	s.sessions.sweepEvery(ctx, time.Minute)
+}
+
+// OpenAPI is the document that describes the API, in JSON.
+func (s *Server) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
+
+func apiConfig(version string) huma.Config {
+	c := huma.DefaultConfig("Edgeway console", version)
+	c.Info.Description = "Brings KubeEdge to clusters: enable it, join edge nodes, read their logs and metrics."
+	c.OpenAPIPath = "/api/v1/openapi"
+	c.DocsPath, c.SchemasPath = "", ""
+	c.CreateHooks = nil // no $schema links in answers
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "Set by POST /api/v1/session."},
+	}
+	return c
+}
+
+// schemaName keeps the parts of the settings apart from what clusters really
+// have: both know pods and ports.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	own := reflect.TypeFor[settings.Settings]()
+	if t.PkgPath() == own.PkgPath() && t != own && t != reflect.TypeFor[settings.Problem]() {
+		return own.Name() + name
+	}
+	return name
+}

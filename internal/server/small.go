@@ -1,0 +1,44 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/edgeway-io/edgeway/internal/observe"
+)
+
+func asError(err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	return fail(500, "Internal", err.Error(), "")
+}
+
+func unmarshal(raw []byte, into any) error { return json.Unmarshal(raw, into) }
+
+func boolText(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// count fills in the numbers of nodes.
+func count(out *ClusterOverview, nodes []corev1.Node) {
+	var cloud, edge, ready int
+	for i := range nodes {
+		n := observe.NodeOf(&nodes[i])
+		if n.Role != observe.RoleEdge {
+			cloud++
+			continue
+		}
+		edge++
+		if n.State == "Ready" {
+			ready++
+		}
+	}
+	out.CloudNodes, out.EdgeNodes, out.EdgeReady = &cloud, &edge, &ready
+}

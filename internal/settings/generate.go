@@ -1,0 +1,3 @@
+package settings
+
+//go:generate go run ./gen ../../charts/kubeedge/values.schema.json

@@ -1,0 +1,94 @@
+package settings
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"sort"
+)
+
+// dnsName is a DNS name of at least two labels, in lower case, whose last label
+// is not a number (so that a mistyped address is not taken for a name).
+var dnsName = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// isDNSName also bounds the whole name.
+func isDNSName(s string) bool { return len(s) <= 253 && dnsName.MatchString(s) }
+
+// unusable says why no connection from outside can end at addr; "" when it can.
+func unusable(addr netip.Addr) string {
+	addr = addr.Unmap()
+	switch {
+	case addr.IsUnspecified():
+		return "the unspecified address is no destination"
+	case addr.IsLoopback():
+		return "a loopback address leads back to the caller"
+	case addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return "a multicast or broadcast address is no destination"
+	case addr.IsLinkLocalUnicast():
+		return "a link-local address is not reachable from other networks"
+	case addr.Zone() != "":
+		return "an address with a zone means something on one machine only"
+	}
+	return ""
+}
+
+func checkAddresses(s Settings, _ ClusterFacts) []Problem {
+	var out []Problem
+	seen := map[string]bool{}
+	for i, a := range s.CloudHub.AdvertiseAddress {
+		field := fmt.Sprintf("cloudHub.advertiseAddress[%d]", i)
+		if p := checkAdvertised(field, a); p != nil {
+			out = append(out, *p)
+		} else if seen[a] {
+			out = append(out, refuse(field, a, "Duplicate", "the address is in the list already", "remove it"))
+		}
+		seen[a] = true
+	}
+	return out
+}
+
+// checkAdvertised accepts IP addresses and DNS names that edge nodes can dial.
+func checkAdvertised(field, a string) *Problem {
+	if addr, err := netip.ParseAddr(a); err == nil {
+		if why := unusable(addr); why != "" {
+			p := refuse(field, a, "UnusableAddress", why, "give the address under which edge nodes reach this cluster")
+			return &p
+		}
+		return nil
+	}
+	if !isDNSName(a) {
+		p := refuse(field, a, "NotAnAddress", "neither an IP address nor a DNS name",
+			"give an address such as 203.0.113.7 or a name such as edge.example.com, without scheme and port")
+		return &p
+	}
+	return nil
+}
+
+func checkStreamGuard(s Settings, _ ClusterFacts) []Problem {
+	var out []Problem
+	if !s.StreamGuard.Enable && s.CloudStream.Enable {
+		out = append(out, warning("streamGuard.enable", false, "StreamUnguarded",
+			"whoever reaches the stream port reads logs and runs commands in every edge pod",
+			"turn streamGuard on, or make sure that only the control plane reaches the port"))
+	}
+	for i, a := range s.StreamGuard.Admit {
+		field := fmt.Sprintf("streamGuard.admit[%d]", i)
+		prefix, err := netip.ParsePrefix(a)
+		if err != nil {
+			if _, err := netip.ParseAddr(a); err != nil {
+				out = append(out, refuse(field, a, "NotANetwork", "neither an address nor a network in CIDR form", "write it as 10.0.0.7 or 10.0.0.0/24"))
+			}
+			continue
+		}
+		if prefix.Bits() == 0 {
+			out = append(out, refuse(field, a, "AdmitsEveryone", "the network is every address there is", "admit only the collectors that need it"))
+		}
+	}
+	return out
+}
+
+// sortProblems orders by field, for checks that walk a map.
+func sortProblems(in []Problem) []Problem {
+	sort.SliceStable(in, func(i, j int) bool { return in[i].Field < in[j].Field })
+	return in
+}

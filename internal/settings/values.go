@@ -1,0 +1,29 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// HelmValues are the values for the chart: the settings' own JSON form.
+func (s Settings) HelmValues() (map[string]any, error) {
+	raw, err := json.Marshal(s.Complete())
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	values := map[string]any{}
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	return values, nil
+}
+
+// FromHelmValues reads a release's values, which plain helm may have written
+// and which then hold only what differs from the chart's defaults.
+func FromHelmValues(values map[string]any) (Settings, error) {
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return Settings{}, fmt.Errorf("read release values: %w", err)
+	}
+	return Parse(raw)
+}

@@ -1,0 +1,116 @@
+package enrollment
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+// follow takes the phase on from what the Node shows, and keeps the Node as the
+// enrolment wants it.
+func (r *Reconciler) follow(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
+	var node corev1.Node
+	err := r.live.Get(ctx, client.ObjectKey{Name: e.Spec.NodeName}, &node)
+	if apierrors.IsNotFound(err) {
+		if order[e.Status.Phase] >= order[v1alpha1.PhaseRegistered] {
+			r.set(e, v1alpha1.ConditionNodeReady, false, "NodeGone", "the Node was deleted; retire this enrolment, or restart EdgeCore on the device")
+		}
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading node %q: %w", e.Spec.NodeName, err)
+	}
+	advance(e, v1alpha1.PhaseRegistered)
+	if !isEdge(&node) {
+		// CloudCore sets the label a moment after the Node is there.
+		r.set(e, v1alpha1.ConditionNodeConfigured, false, "NotAnEdgeNode", "the Node does not carry label "+v1alpha1.LabelEdge+"; nothing is changed on it")
+		return ctrl.Result{}, nil
+	}
+	if err := r.configure(ctx, e, &node); err != nil {
+		return ctrl.Result{}, err
+	}
+	if !nodeReady(&node) {
+		reason, message := notReady(&node)
+		r.set(e, v1alpha1.ConditionNodeReady, false, reason, message)
+		return ctrl.Result{}, nil
+	}
+	r.set(e, v1alpha1.ConditionNodeReady, true, "Ready", "the Node is Ready")
+	advance(e, v1alpha1.PhaseReady)
+	if !e.Spec.Components.EdgeStream {
+		return ctrl.Result{}, nil
+	}
+	return r.followTunnel(ctx, e, &node)
+}
+
+// followTunnel: a CloudCore gives the Nodes whose tunnel it holds its own tunnel
+// port as kubelet port.
+func (r *Reconciler) followTunnel(ctx context.Context, e *v1alpha1.EdgeEnrollment, node *corev1.Node) (ctrl.Result, error) {
+	ports, err := r.tunnelPorts(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	port := kubeletPort(node)
+	if !ports[port] {
+		r.set(e, v1alpha1.ConditionTunnelUp, false, "NoTunnel",
+			fmt.Sprintf("no CloudCore holds the node's tunnel (its kubelet port is %d): is CloudStream's tunnel port reachable from the device?", port))
+		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
+	}
+	r.set(e, v1alpha1.ConditionTunnelUp, true, "Connected", fmt.Sprintf("CloudCore %d holds the tunnel", port))
+	advance(e, v1alpha1.PhaseTunnelUp)
+	if e.Status.Phase == v1alpha1.PhaseVerified || e.Spec.State == v1alpha1.StateRevoked {
+		return ctrl.Result{}, nil
+	}
+	return r.verify(ctx, e)
+}
+
+// tunnelPorts reads CloudCore's record.
+func (r *Reconciler) tunnelPorts(ctx context.Context) (map[int32]bool, error) {
+	var cm corev1.ConfigMap
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: v1alpha1.TunnelPortConfigMap}, &cm)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the record of tunnel ports: %w", err)
+	}
+	var record struct {
+		Port map[string]bool `json:"port"`
+	}
+	raw := cm.Annotations[v1alpha1.TunnelPortAnnotation]
+	if raw == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(raw), &record); err != nil {
+		return nil, fmt.Errorf("reading the record of tunnel ports: %w", err)
+	}
+	ports := map[int32]bool{}
+	for p := range record.Port {
+		if n, err := strconv.ParseInt(p, 10, 32); err == nil {
+			ports[int32(n)] = true
+		}
+	}
+	return ports, nil
+}
+
+func isEdge(n *corev1.Node) bool {
+	_, ok := n.Labels[v1alpha1.LabelEdge]
+	return ok
+}
+
+func notReady(n *corev1.Node) (reason, message string) {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Reason != "" {
+			return c.Reason, c.Message
+		}
+	}
+	return "NotReady", "the Node has not reported that it is Ready yet"
+}

@@ -1,0 +1,275 @@
+package enrollment
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+func reason(e *v1alpha1.EdgeEnrollment, kind string) string {
+	if c := meta.FindStatusCondition(e.Status.Conditions, kind); c != nil {
+		return string(c.Status) + " " + c.Reason
+	}
+	return ""
+}
+
+func wantPhase(t *testing.T, e *v1alpha1.EdgeEnrollment, want v1alpha1.EnrollmentPhase) {
+	t.Helper()
+	if e.Status.Phase != want {
+		t.Fatalf("phase is %s, want %s; conditions %+v", e.Status.Phase, want, e.Status.Conditions)
+	}
+}
+
+func TestReservation(t *testing.T) {
+	cloud := func(n *corev1.Node) {
+		n.Labels = nil
+		n.Spec.PodCIDRs = []string{"10.244.0.0/24"}
+	}
+	other := func(s *site) {
+		s.enrolment("other", "edge-9", "192.168.100.9", nil)
+		s.run("other")
+	}
+	tests := map[string]struct {
+		node, ip string
+		before   func(*site)
+		want     string
+	}{
+		"free":                {"edge-1", "192.168.100.1", other, "True Reserved"},
+		"a node's name":       {"cloud-1", "192.168.100.1", nil, "False NameTaken"},
+		"a node's address":    {"edge-1", "10.0.0.5", nil, "False IPTaken"},
+		"a pod's address":     {"edge-1", "10.244.0.77", nil, "False IPInvalid"},
+		"a Service's address": {"edge-1", "10.96.7.7", nil, "False IPInvalid"},
+		"a loopback address":  {"edge-1", "127.0.0.2", nil, "False InvalidSpec"},
+		"a reserved name":     {"edge-9", "192.168.100.1", other, "False NameTaken"},
+		"a reserved address":  {"edge-1", "192.168.100.9", other, "False IPTaken"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, node("cloud-1", "10.0.0.5", cloud))
+			if test.before != nil {
+				test.before(s)
+			}
+			s.enrolment("e", test.node, test.ip, nil)
+			e := s.run("e")
+			if got := reason(e, v1alpha1.ConditionReserved); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if refused := e.Status.Phase == v1alpha1.PhaseRefused; refused != strings.HasPrefix(test.want, "False") {
+				t.Errorf("phase is %s", e.Status.Phase)
+			}
+		})
+	}
+}
+
+func TestARevokedOrExpiredEnrolmentFreesItsAddress(t *testing.T) {
+	s := newSite(t)
+	first := s.enrolment("first", "edge-1", "192.168.100.1", nil)
+	s.run("first")
+	s.now = s.now.Add(time.Hour)
+	wantPhase(t, s.run("first"), v1alpha1.PhaseExpired)
+	s.enrolment("second", "edge-1", "192.168.100.1", nil)
+	second := s.run("second")
+	wantPhase(t, second, v1alpha1.PhasePending)
+	second.Spec.State = v1alpha1.StateRevoked
+	if err := s.c.Update(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	s.enrolment("third", "edge-1", first.Spec.NodeIP, nil)
+	wantPhase(t, s.run("third"), v1alpha1.PhasePending)
+}
+
+// The whole way of one device, with every phase seen.
+func TestFromPendingToVerified(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	wantPhase(t, s.run("e"), v1alpha1.PhasePending)
+	s.redeem("e")
+	e := s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseCertificateIssued)
+	if len(e.Status.Certificate) == 0 || len(e.Status.CA) == 0 {
+		t.Fatal("there is no certificate")
+	}
+	certificate := string(e.Status.Certificate)
+
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) {
+		n.Spec.Taints = []corev1.Taint{{Key: "node.kubernetes.io/not-ready", Effect: corev1.TaintEffectNoSchedule}}
+	})
+	wantPhase(t, s.run("e"), v1alpha1.PhaseRegistered)
+	var n corev1.Node
+	s.get(client.ObjectKey{Name: "edge-1"}, &n)
+	if n.Labels[v1alpha1.LabelEdge] != "edge" || len(n.Spec.Taints) != 2 || n.Spec.Unschedulable {
+		t.Errorf("the node has labels %v, taints %v", n.Labels, n.Spec.Taints)
+	}
+	s.setStatus("edge-1", ready)
+	e = s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseReady)
+	if got := reason(e, v1alpha1.ConditionTunnelUp); got != "False NoTunnel" {
+		t.Errorf("TunnelUp is %q", got)
+	}
+	s.setStatus("edge-1", tunnelled)
+	wantPhase(t, s.run("e"), v1alpha1.PhaseTunnelUp)
+	s.runProbe("e")
+
+	e = s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseVerified)
+	if string(e.Status.Certificate) != certificate {
+		t.Error("it was signed twice")
+	}
+	if left := s.probes(); len(left) > 0 {
+		t.Errorf("%d probe pods are left", len(left))
+	}
+	s.setStatus("edge-1", func(n *corev1.Node) { n.Status.Conditions[0].Status = corev1.ConditionFalse })
+	e = s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseVerified)
+	if c := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionNodeReady); c.Status != metav1.ConditionFalse {
+		t.Error("a node that is down is still shown as Ready")
+	}
+}
+
+// runProbe starts the probe and lets the tunnel lie in every way before it tells
+// the truth.
+func (s *site) runProbe(name string) {
+	t := s.t
+	t.Helper()
+	pods := s.probes()
+	if len(pods) != 1 {
+		t.Fatalf("there are %d probe pods", len(pods))
+	}
+	pod := &pods[0]
+	if spec := pod.Spec; spec.NodeName != "edge-1" || *spec.AutomountServiceAccountToken || spec.Tolerations[0].Operator != corev1.TolerationOpExists {
+		t.Errorf("the probe pod is %+v", spec)
+	}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	if err := s.c.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	line := strings.Join(pod.Spec.Containers[0].Args, " ") + "\n"
+	for _, lie := range []struct{ log, summary, want string }{
+		{`pod "nope" does not exist`, "", "False LogUnreadable"},
+		{line, "404 page not found", "False SummaryUnreadable"},
+		{line, `{"node":{"nodeName":"edge-2","cpu":{"usageCoreNanoSeconds":1}}}`, "False SummaryUnreadable"},
+		{line, `{"node":{"nodeName":"edge-1"}}`, "False SummaryUnreadable"},
+	} {
+		s.log, s.summary = lie.log, lie.summary
+		e := s.run(name)
+		wantPhase(t, e, v1alpha1.PhaseTunnelUp)
+		if got := reason(e, v1alpha1.ConditionVerified); got != lie.want {
+			t.Errorf("log %q and summary %q give %q, want %q", lie.log, lie.summary, got, lie.want)
+		}
+	}
+	s.log, s.summary = line, `{"node":{"nodeName":"edge-1","cpu":{"usageCoreNanoSeconds":1}}}`
+}
+
+func TestALostProbeIsReplaced(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.run("e")
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
+	s.run("e")
+	first := s.probes()
+	if len(first) != 1 {
+		t.Fatalf("there are %d probe pods", len(first))
+	}
+	s.run("e")
+	if pods := s.probes(); len(pods) != 1 || pods[0].Name != first[0].Name {
+		t.Fatal("a fresh probe was not waited for")
+	}
+	s.now = s.now.Add(probeLost + time.Second)
+	s.run("e")
+	s.run("e")
+	second := s.probes()
+	if len(second) != 1 || second[0].Name == first[0].Name {
+		t.Errorf("there are %d probes; the lost one was not replaced", len(second))
+	}
+}
+
+func TestWithoutEdgeStreamAJoinEndsAtReady(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Components.EdgeStream = false })
+	s.run("e")
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
+	wantPhase(t, s.run("e"), v1alpha1.PhaseReady)
+}
+
+func TestSigningRefuses(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	e := s.run("e")
+	e.Status.CSR, e.Status.Phase = []byte("nonsense"), v1alpha1.PhaseCodeUsed
+	if err := s.c.Status().Update(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	e = s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseRefused)
+	if got := reason(e, v1alpha1.ConditionCertificateIssued); got != "False CSRInvalid" || len(e.Status.Certificate) > 0 {
+		t.Errorf("got %q with %d bytes of certificate", got, len(e.Status.Certificate))
+	}
+}
+
+func TestSigningWaitsForTheCA(t *testing.T) {
+	s := newSite(t)
+	var secret corev1.Secret
+	s.get(client.ObjectKey{Namespace: "kubeedge", Name: "casecret"}, &secret)
+	if err := s.c.Delete(t.Context(), &secret); err != nil {
+		t.Fatal(err)
+	}
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.run("e")
+	s.redeem("e")
+	if got := reason(s.run("e"), v1alpha1.ConditionCertificateIssued); got != "False CANotAvailable" {
+		t.Fatalf("got %q", got)
+	}
+	secret.ResourceVersion = ""
+	if err := s.c.Create(t.Context(), &secret); err != nil {
+		t.Fatal(err)
+	}
+	wantPhase(t, s.run("e"), v1alpha1.PhaseCertificateIssued)
+}
+
+func TestACloudNodeIsNotTouched(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.run("e")
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { n.Labels = map[string]string{"x": "y"}; ready(n) })
+	e := s.run("e")
+	var n corev1.Node
+	s.get(client.ObjectKey{Name: "edge-1"}, &n)
+	if len(n.Labels) != 1 || len(n.Spec.Taints) > 0 || reason(e, v1alpha1.ConditionNodeConfigured) != "False NotAnEdgeNode" {
+		t.Errorf("the node has labels %v, taints %v; condition %q", n.Labels, n.Spec.Taints, reason(e, v1alpha1.ConditionNodeConfigured))
+	}
+}
+
+func TestLabelsAndTaintsFollowTheEnrolment(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels["site"] = "a" })
+	s.run("e")
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { n.Labels["theirs"] = "stays" })
+	e := s.run("e")
+	e.Spec.Labels, e.Spec.Taints = map[string]string{"site2": "b"}, nil
+	if err := s.c.Update(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	s.run("e")
+	var n corev1.Node
+	s.get(client.ObjectKey{Name: "edge-1"}, &n)
+	_, edge := n.Labels[v1alpha1.LabelEdge]
+	_, old := n.Labels["site"]
+	if !edge || old || n.Labels["site2"] != "b" || n.Labels["theirs"] != "stays" || len(n.Spec.Taints) > 0 {
+		t.Errorf("labels %v, taints %v", n.Labels, n.Spec.Taints)
+	}
+	e = s.run("e")
+	e.Spec.Labels = map[string]string{"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+	if err := s.c.Update(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if got := reason(s.run("e"), v1alpha1.ConditionNodeConfigured); got != "False InvalidSpec" {
+		t.Errorf("a label of Kubernetes' gets %q", got)
+	}
+}

@@ -1,0 +1,59 @@
+package enrollment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+)
+
+// The Secret in which CloudCore keeps its CA, both parts DER.
+const (
+	caSecret   = "casecret"
+	caCertName = "cadata"
+	caKeyName  = "cakeydata"
+)
+
+// sign answers the device's request, once: Reconcile's compare-and-set write lets
+// only one certificate get out. Code redemption took the request in time, so a
+// code that expires in this very moment is not refused.
+func (r *Reconciler) sign(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
+	if e.Spec.State == v1alpha1.StateRevoked {
+		return ctrl.Result{}, nil
+	}
+	ca, err := r.ca(ctx)
+	if err != nil {
+		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCANotAvailable, err.Error())
+		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
+	}
+	cert, err := ca.Sign(e.Status.CSR, e.Spec.NodeName, r.o.Now())
+	switch {
+	case errors.Is(err, pki.ErrCSR):
+		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCSRInvalid, err.Error())
+		e.Status.Phase = v1alpha1.PhaseRefused
+		return ctrl.Result{}, nil
+	case err != nil:
+		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCANotAvailable, err.Error())
+		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
+	}
+	e.Status.Certificate, e.Status.CA = cert, ca.PEM()
+	r.set(e, v1alpha1.ConditionCertificateIssued, true, "Signed", "signed for "+pki.CommonName(e.Spec.NodeName))
+	advance(e, v1alpha1.PhaseCertificateIssued)
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) ca(ctx context.Context) (*pki.CA, error) {
+	var s corev1.Secret
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: caSecret}, &s)
+	if err != nil {
+		return nil, fmt.Errorf("reading KubeEdge's CA (has CloudCore started?): %w", err)
+	}
+	return pki.ParseCA(s.Data[caCertName], s.Data[caKeyName])
+}

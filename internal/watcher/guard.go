@@ -1,0 +1,258 @@
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/routes"
+)
+
+// maxAdmitted is what an EdgeRouteGuard may hold.
+const maxAdmitted = 4096
+
+// GuardOptions say who may reach CloudStream, which asks nobody who he is.
+type GuardOptions struct {
+	// Enabled switches the operators' guard of the stream port.
+	Enabled bool
+	// StreamService is the Service in front of CloudStream's port.
+	StreamService string
+	// Admit are the admin's own addresses and CIDRs.
+	Admit []string
+	// AdmitPods are "namespace/selector": pods whose exact addresses are admitted.
+	AdmitPods []string
+}
+
+func defaultGuardOptions() GuardOptions {
+	return GuardOptions{
+		Enabled:       true,
+		StreamService: "cloudcore-stream",
+		AdmitPods: []string{
+			"kube-system/k8s-app in (metrics-server,konnectivity-agent)",
+			"monitoring/app.kubernetes.io/name=prometheus",
+			"kubesphere-monitoring-system/app.kubernetes.io/name=prometheus",
+		},
+	}
+}
+
+func (o *GuardOptions) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.Enabled, "stream-guard", o.Enabled, "let the operators guard CloudStream's port")
+	fs.StringVar(&o.StreamService, "stream-service", o.StreamService, "Service in namespace kubeedge in front of CloudStream's port")
+	fs.StringArrayVar(&o.Admit, "admit", o.Admit, "IP address or CIDR that may reach CloudStream (repeatable)")
+	fs.StringArrayVar(&o.AdmitPods, "admit-pods", o.AdmitPods, "NAMESPACE/SELECTOR of pods that may reach CloudStream (repeatable)")
+}
+
+func (o *GuardOptions) validate() error {
+	_, err := o.podSelectors()
+	_, admitErr := o.admitted()
+	return errors.Join(err, admitErr)
+}
+
+// admitted are the admin's addresses in a canonical form.
+func (o *GuardOptions) admitted() ([]string, error) {
+	var out []string
+	var errs []error
+	for _, text := range o.Admit {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			out = append(out, prefix.Masked().String())
+		} else if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+			out = append(out, addr.Unmap().String())
+		} else {
+			errs = append(errs, fmt.Errorf("%w: --admit %q is neither an IP address nor a CIDR; write it like 10.1.2.3 or 10.1.0.0/16", ErrBadOption, text))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// podSelectors by namespace. Several for one namespace add up.
+func (o *GuardOptions) podSelectors() (map[string][]labels.Selector, error) {
+	out := map[string][]labels.Selector{}
+	var errs []error
+	for _, text := range o.AdmitPods {
+		namespace, expression, found := strings.Cut(text, "/")
+		selector, err := labels.Parse(expression)
+		// An empty selector would admit every pod of the namespace.
+		if !found || namespace == "" || err != nil || selector.Empty() {
+			errs = append(errs, fmt.Errorf("%w: --admit-pods %q is not NAMESPACE/SELECTOR; write it like monitoring/app=prometheus", ErrBadOption, text))
+			continue
+		}
+		out[namespace] = append(out[namespace], selector)
+	}
+	return out, errors.Join(errs...)
+}
+
+// guardian finds the facts of the stream guard.
+type guardian struct {
+	reader  client.Reader
+	pods    *podSource
+	options GuardOptions
+}
+
+// guard returns what the operators are to guard and whom they admit.
+func (g *guardian) guard(ctx context.Context, in routes.Input) (*v1alpha1.EdgeRouteGuard, error) {
+	if !g.options.Enabled {
+		return &v1alpha1.EdgeRouteGuard{}, nil
+	}
+	admitted, err := g.options.admitted()
+	if err != nil {
+		return nil, err
+	}
+	cloudNodes, cloudAddrs := cloudNodes(in.Nodes)
+	pods, err := g.pods.addresses(ctx, cloudNodes)
+	if err != nil {
+		return nil, err
+	}
+	admitted = slices.Concat(admitted, pods)
+	slices.Sort(admitted)
+	admitted = slices.Compact(admitted)
+	guard := &v1alpha1.EdgeRouteGuard{
+		Enabled: true,
+		HostNetwork: slices.ContainsFunc(in.CloudCores, func(c routes.CloudCore) bool {
+			return slices.ContainsFunc(c.Addresses, func(a netip.Addr) bool { return cloudAddrs[a.String()] })
+		}),
+		Admitted: admitted[:min(len(admitted), maxAdmitted)],
+	}
+	return guard, g.addService(ctx, guard)
+}
+
+// addService adds the ports at which the stream Service opens CloudStream.
+func (g *guardian) addService(ctx context.Context, guard *v1alpha1.EdgeRouteGuard) error {
+	var service corev1.Service
+	key := client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: g.options.StreamService}
+	if err := g.reader.Get(ctx, key, &service); err != nil {
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("get Service %s: %w", key, err)
+		}
+		return nil
+	}
+	addresses := serviceAddresses(&service)
+	for _, port := range service.Spec.Ports {
+		if port.Protocol != corev1.ProtocolTCP && port.Protocol != "" {
+			continue
+		}
+		if len(addresses) > 0 {
+			guard.ServicePorts = append(guard.ServicePorts, v1alpha1.EdgeRouteGuardPort{Addresses: addresses, Port: port.Port})
+		}
+		if port.NodePort != 0 {
+			guard.NodePort = port.NodePort
+		}
+	}
+	return nil
+}
+
+func serviceAddresses(service *corev1.Service) []string {
+	all := slices.Concat(service.Spec.ClusterIPs, service.Spec.ExternalIPs)
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		all = append(all, ingress.IP)
+	}
+	var out []string
+	for _, addr := range parseAddrs(all) {
+		out = append(out, addr.String())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func cloudNodes(nodes []routes.Node) (names, addresses map[string]bool) {
+	names, addresses = map[string]bool{}, map[string]bool{}
+	for _, node := range nodes {
+		if node.Edge {
+			continue
+		}
+		names[node.Name] = true
+		for _, addr := range node.Addresses {
+			addresses[addr] = true
+		}
+	}
+	return names, addresses
+}
+
+// sources are the watches that the guard's facts come from.
+func (g *guardian) sources() []source.Source {
+	if !g.options.Enabled || g.pods == nil {
+		return nil
+	}
+	return []source.Source{source.Kind(g.pods.cache, client.Object(&corev1.Pod{}), whole(), predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool { return podDiffers(e.ObjectOld, e.ObjectNew) },
+	})}
+}
+
+// podSource watches the pods that may be admitted, in a cache of its own: the
+// manager's must not be limited to them.
+type podSource struct {
+	reader    client.Reader
+	cache     cache.Cache
+	selectors map[string][]labels.Selector
+}
+
+// addresses of admitted pods that run on cloud nodes. What an edge node reports as
+// its pods' addresses admits nobody.
+func (p *podSource) addresses(ctx context.Context, onNodes map[string]bool) ([]string, error) {
+	if p == nil {
+		return nil, nil
+	}
+	var out []string
+	for namespace, selectors := range p.selectors {
+		var list corev1.PodList
+		if err := p.reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return nil, fmt.Errorf("list admitted pods of namespace %s: %w", namespace, err)
+		}
+		for i := range list.Items {
+			pod := &list.Items[i]
+			matches := func(s labels.Selector) bool { return s.Matches(labels.Set(pod.Labels)) }
+			if onNodes[pod.Spec.NodeName] && !finished(pod) && slices.ContainsFunc(selectors, matches) {
+				out = append(out, podAddresses(pod)...)
+			}
+		}
+	}
+	slices.SortFunc(out, cmp.Compare[string])
+	return out, nil
+}
+
+func podAddresses(pod *corev1.Pod) []string {
+	var out []string
+	for _, ip := range pod.Status.PodIPs {
+		for _, addr := range parseAddrs([]string{ip.IP}) {
+			out = append(out, addr.String())
+		}
+	}
+	return out
+}
+
+// finished pods have given their address back.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func podDiffers(old, new client.Object) bool {
+	before, ok1 := old.(*corev1.Pod)
+	after, ok2 := new.(*corev1.Pod)
+	return !ok1 || !ok2 || before.Spec.NodeName != after.Spec.NodeName || finished(before) != finished(after) ||
+		!slices.Equal(before.Status.PodIPs, after.Status.PodIPs) || !labels.Equals(before.Labels, after.Labels)
+}
+
+// trimPod keeps what admission looks at.
+func trimPod(obj any) (any, error) {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return obj, nil
+	}
+	trimMeta(&pod.ObjectMeta)
+	pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs}
+	return pod, nil
+}

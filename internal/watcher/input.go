@@ -1,0 +1,185 @@
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/routes"
+)
+
+// gatherer reads routing's input from the cache.
+type gatherer struct {
+	reader       client.Reader
+	service      string
+	settings     routes.Settings
+	serviceCIDRs []netip.Prefix
+}
+
+// gather returns the input; routes.ErrBadRecord when CloudCore's record is broken.
+func (g *gatherer) gather(ctx context.Context) (routes.Input, error) {
+	in := routes.Input{Settings: g.settings, ServiceCIDRs: g.serviceCIDRs}
+	var err error
+	if in.Nodes, err = g.nodes(ctx); err != nil {
+		return in, err
+	}
+	if in.CloudCores, err = g.cloudCores(ctx); err != nil {
+		return in, err
+	}
+	if in.Reservations, err = g.reservations(ctx); err != nil {
+		return in, err
+	}
+	in.Record, err = g.record(ctx)
+	return in, err
+}
+
+func (g *gatherer) nodes(ctx context.Context) ([]routes.Node, error) {
+	var list corev1.NodeList
+	// The cached objects are only read, and there may be 100,000 of them.
+	if err := g.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	nodes := make([]routes.Node, len(list.Items))
+	for i := range list.Items {
+		nodes[i] = nodeInput(&list.Items[i])
+	}
+	return nodes, nil
+}
+
+func nodeInput(node *corev1.Node) routes.Node {
+	out := routes.Node{
+		Name:        node.Name,
+		UID:         string(node.UID),
+		Created:     node.CreationTimestamp.Time,
+		Edge:        isEdge(node),
+		KubeletPort: node.Status.DaemonEndpoints.KubeletEndpoint.Port,
+	}
+	for _, addr := range node.Status.Addresses {
+		// An edge node's external address is nobody's concern here; a cloud node's
+		// must not be drawn into a tunnel.
+		if addr.Type == corev1.NodeInternalIP || (!out.Edge && addr.Type == corev1.NodeExternalIP) {
+			out.Addresses = append(out.Addresses, addr.Address)
+		}
+	}
+	for _, text := range node.Spec.PodCIDRs {
+		if prefix, err := netip.ParsePrefix(text); err == nil {
+			out.PodCIDRs = append(out.PodCIDRs, prefix)
+		}
+	}
+	return out
+}
+
+// cloudCores are the endpoints of CloudCore's Service whether ready or not: a
+// CloudCore that fails its probe may still hold tunnels, and one without a tunnel
+// costs a request nothing more than an error.
+func (g *gatherer) cloudCores(ctx context.Context) ([]routes.CloudCore, error) {
+	var list discoveryv1.EndpointSliceList
+	err := g.reader.List(ctx, &list, client.InNamespace(v1alpha1.KubeEdgeNamespace),
+		client.MatchingLabels{discoveryv1.LabelServiceName: g.service})
+	if err != nil {
+		return nil, fmt.Errorf("list endpoint slices of Service %s: %w", g.service, err)
+	}
+	return mergeEndpoints(list.Items), nil
+}
+
+// mergeEndpoints makes one CloudCore of a pod's endpoints: a dual-stack pod has one
+// in a slice of each family.
+func mergeEndpoints(list []discoveryv1.EndpointSlice) []routes.CloudCore {
+	byPod := map[string]*routes.CloudCore{}
+	for _, slice := range list {
+		for _, endpoint := range slice.Endpoints {
+			addrs := parseAddrs(endpoint.Addresses)
+			if len(addrs) == 0 {
+				continue
+			}
+			pod := addrs[0].String()
+			if ref := endpoint.TargetRef; ref != nil {
+				pod = ref.Namespace + "/" + ref.Name
+			}
+			core := byPod[pod]
+			if core == nil {
+				core = &routes.CloudCore{Pod: pod}
+				byPod[pod] = core
+			}
+			if endpoint.NodeName != nil {
+				core.NodeName = *endpoint.NodeName
+			}
+			core.Addresses = append(core.Addresses, addrs...)
+		}
+	}
+	cores := make([]routes.CloudCore, 0, len(byPod))
+	for _, core := range byPod {
+		slices.SortFunc(core.Addresses, netip.Addr.Compare)
+		core.Addresses = slices.Compact(core.Addresses)
+		cores = append(cores, *core)
+	}
+	slices.SortFunc(cores, func(a, b routes.CloudCore) int { return strings.Compare(a.Pod, b.Pod) })
+	return cores
+}
+
+// parseAddrs leaves out what is no IP address, such as the names of FQDN slices.
+func parseAddrs(texts []string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	return addrs
+}
+
+func (g *gatherer) record(ctx context.Context) (routes.Record, error) {
+	var cm corev1.ConfigMap
+	key := client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: v1alpha1.TunnelPortConfigMap}
+	if err := g.reader.Get(ctx, key, &cm); client.IgnoreNotFound(err) != nil {
+		return routes.Record{}, fmt.Errorf("get ConfigMap %s: %w", key, err)
+	} else if apierrors.IsNotFound(err) {
+		return routes.ParseRecord("")
+	}
+	record, err := routes.ParseRecord(cm.Annotations[v1alpha1.TunnelPortAnnotation])
+	if err != nil {
+		return record, fmt.Errorf("ConfigMap %s: %w", key, err)
+	}
+	return record, nil
+}
+
+func (g *gatherer) reservations(ctx context.Context) (map[netip.Addr]string, error) {
+	var list v1alpha1.EdgeEnrollmentList
+	if err := g.reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+		return nil, fmt.Errorf("list enrolments: %w", err)
+	}
+	// The oldest of two enrolments for one address counts.
+	slices.SortFunc(list.Items, func(a, b v1alpha1.EdgeEnrollment) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
+	})
+	out := map[netip.Addr]string{}
+	for i := range list.Items {
+		enrollment := &list.Items[i]
+		addr, err := netip.ParseAddr(enrollment.Spec.NodeIP)
+		if err != nil || !reserves(enrollment) {
+			continue
+		}
+		if _, taken := out[addr.Unmap()]; !taken {
+			out[addr.Unmap()] = enrollment.Spec.NodeName
+		}
+	}
+	return out, nil
+}
+
+// reserves says whether an enrolment was accepted and has not ended.
+func reserves(e *v1alpha1.EdgeEnrollment) bool {
+	switch e.Status.Phase {
+	case "", v1alpha1.PhaseRefused, v1alpha1.PhaseExpired:
+		return false
+	}
+	return e.DeletionTimestamp.IsZero()
+}

@@ -1,0 +1,203 @@
+// Package watcher is edge-watcher: controllers that decide the routes to edge nodes
+// and keep what goes with them. Each controller has one concern; the decisions are in
+// package routes. Controllers of other packages join as an Extension.
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+// leaseName is the lease that replicas compete for, in namespace kubeedge.
+const leaseName = "edge-watcher"
+
+// Extension is a controller of another package.
+//
+// The manager's client reads Nodes from a cache in which they are trimmed: patch
+// them, never update them. It caches the ConfigMap kubeedge/tunnelport, and
+// Services and EndpointSlices of namespace kubeedge, and no others; Secrets and Pods
+// are not cached at all.
+type Extension struct {
+	// AddFlags adds the controller's own flags; nil for none.
+	AddFlags func(*pflag.FlagSet)
+	// Setup adds the controller to the manager, with the flags parsed.
+	Setup func(ctrl.Manager, *Options) error
+}
+
+// dependencies are what the controllers of this package share.
+type dependencies struct {
+	options  *Options
+	findings *findings
+	metrics  *metrics
+	pods     *podSource
+	log      *slog.Logger
+}
+
+// Run works until ctx ends or the lease is lost. Extensions are set up in their
+// order, after the controllers of this package.
+func Run(ctx context.Context, o *Options, log *slog.Logger, extensions ...Extension) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	// Both libraries log through package variables; this is the one place that sets them.
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+
+	config, err := restConfig(o.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	d, err := newDependencies(mgr, o, log)
+	if err != nil {
+		return err
+	}
+	for _, setup := range []func(ctrl.Manager, *dependencies) error{setupRoutes, setupConditions} {
+		if err := setup(mgr, d); err != nil {
+			return fmt.Errorf("set up controller: %w", err)
+		}
+	}
+	for _, extension := range extensions {
+		if err := extension.Setup(mgr, o); err != nil {
+			return fmt.Errorf("set up controller: %w", err)
+		}
+	}
+	return mgr.Start(ctx)
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig %q: %w", kubeconfig, err)
+	}
+	// The apiserver's priority and fairness decides how fast we may be, not a fixed rate.
+	config.QPS = -1
+	config.UserAgent = "edge-watcher"
+	return config, nil
+}
+
+func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:  scheme,
+		Metrics: metricsserver.Options{BindAddress: o.MetricsBindAddress},
+		Cache:   cacheOptions(),
+		Client: client.Options{Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Pod{}, &corev1.Secret{}},
+		}},
+		HealthProbeBindAddress:        o.HealthProbeBindAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       v1alpha1.KubeEdgeNamespace,
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create manager: %w", err)
+	}
+	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", cachesSynced(mgr)))
+	return mgr, err
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+}
+
+// cacheOptions keep memory small: of every kind only what a controller reads.
+func cacheOptions() cache.Options {
+	kubeedge := map[string]cache.Config{v1alpha1.KubeEdgeNamespace: {}}
+	return cache.Options{
+		DefaultTransform: trimManagedFields,
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Node{}: {Transform: trimNode},
+			&corev1.ConfigMap{}: {
+				Namespaces: kubeedge,
+				Field:      fields.OneTermEqualSelector("metadata.name", v1alpha1.TunnelPortConfigMap),
+			},
+			&corev1.Service{}:            {Namespaces: kubeedge},
+			&discoveryv1.EndpointSlice{}: {Namespaces: kubeedge},
+			&v1alpha1.EdgeEnrollment{}:   {Namespaces: map[string]cache.Config{v1alpha1.JoinNamespace: {}}},
+		},
+	}
+}
+
+// cachesSynced is ready on every replica, leader or not, once it could take over.
+func cachesSynced(mgr ctrl.Manager) healthz.Checker {
+	return func(r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return errors.New("caches are not synced yet")
+		}
+		return nil
+	}
+}
+
+func newDependencies(mgr ctrl.Manager, o *Options, log *slog.Logger) (*dependencies, error) {
+	m, err := newMetrics(ctrlmetrics.Registry)
+	if err != nil {
+		return nil, err
+	}
+	d := &dependencies{options: o, findings: &findings{}, metrics: m, log: log}
+	if o.Guard.Enabled && len(o.Guard.AdmitPods) > 0 {
+		d.pods, err = newPodSource(mgr, o.Guard)
+	}
+	return d, err
+}
+
+func newPodSource(mgr ctrl.Manager, o GuardOptions) (*podSource, error) {
+	selectors, err := o.podSelectors()
+	if err != nil {
+		return nil, err
+	}
+	namespaces := make(map[string]cache.Config, len(selectors))
+	for namespace, list := range selectors {
+		namespaces[namespace] = cache.Config{}
+		if len(list) == 1 {
+			namespaces[namespace] = cache.Config{LabelSelector: list[0]}
+		}
+	}
+	pods, err := cache.New(mgr.GetConfig(), cache.Options{
+		Scheme: mgr.GetScheme(),
+		Mapper: mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}: {Namespaces: namespaces, Transform: trimPod},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create cache of admitted pods: %w", err)
+	}
+	if err := mgr.Add(pods); err != nil {
+		return nil, fmt.Errorf("add cache of admitted pods: %w", err)
+	}
+	return &podSource{reader: pods, cache: pods, selectors: selectors}, nil
+}

@@ -1,0 +1,127 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/routes"
+)
+
+// writer makes the route objects equal to a plan and writes nothing that is equal
+// already.
+//
+// It works on what the cache holds. Where that is behind, the apiserver refuses the
+// write: updates carry the version they started from and names of new slices follow
+// from the slices there are. The caller then tries again with a newer cache.
+type writer struct {
+	client client.Client
+	wrote  func(verb string)
+}
+
+// write applies a plan: targets first, so that no slice names one that is unknown.
+func (w *writer) write(ctx context.Context, plan routes.Plan, guard *v1alpha1.EdgeRouteGuard) error {
+	if err := w.writeTargets(ctx, plan.Targets, guard); err != nil {
+		return err
+	}
+	var list v1alpha1.EdgeRouteSliceList
+	if err := w.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list route slices: %w", err)
+	}
+	byName := make(map[string]*v1alpha1.EdgeRouteSlice, len(list.Items))
+	existing := make([]routes.Slice, len(list.Items))
+	for i := range list.Items {
+		item := &list.Items[i]
+		byName[item.Name] = item
+		existing[i] = routes.Slice{Name: item.Name, Routes: item.Routes}
+	}
+	return w.writeSlices(ctx, byName, routes.Reslice(existing, plan.Routes))
+}
+
+func (w *writer) writeTargets(ctx context.Context, targets []v1alpha1.EdgeRouteTarget, guard *v1alpha1.EdgeRouteGuard) error {
+	if targets == nil {
+		targets = []v1alpha1.EdgeRouteTarget{}
+	}
+	var current v1alpha1.EdgeRouteTargets
+	err := w.client.Get(ctx, client.ObjectKey{Name: v1alpha1.TargetsName}, &current)
+	if apierrors.IsNotFound(err) {
+		return w.create(ctx, &v1alpha1.EdgeRouteTargets{
+			ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.TargetsName}, Targets: targets, Guard: guard,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("get route targets: %w", err)
+	}
+	if apiequality.Semantic.DeepEqual(current.Targets, targets) && apiequality.Semantic.DeepEqual(current.Guard, guard) {
+		return nil
+	}
+	current.Targets, current.Guard = targets, guard
+	return w.update(ctx, &current)
+}
+
+func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.EdgeRouteSlice, changes routes.Changes) error {
+	for _, s := range changes.Create {
+		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}
+		fill(obj, s.Routes)
+		if err := w.create(ctx, obj); err != nil {
+			return err
+		}
+	}
+	for _, s := range changes.Update {
+		// The cached object is shared; only its metadata is wanted.
+		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: *byName[s.Name].ObjectMeta.DeepCopy()}
+		fill(obj, s.Routes)
+		if err := w.update(ctx, obj); err != nil {
+			return err
+		}
+	}
+	for _, name := range changes.Delete {
+		if err := w.delete(ctx, byName[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fill(obj *v1alpha1.EdgeRouteSlice, content []v1alpha1.EdgeRoute) {
+	metav1.SetMetaDataAnnotation(&obj.ObjectMeta, v1alpha1.AnnotationRoutes, strconv.Itoa(len(content)))
+	obj.Routes = content
+}
+
+func (w *writer) create(ctx context.Context, obj client.Object) error {
+	if err := w.client.Create(ctx, obj); err != nil {
+		return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
+	}
+	w.wrote("create")
+	return nil
+}
+
+func (w *writer) update(ctx context.Context, obj client.Object) error {
+	if err := w.client.Update(ctx, obj); err != nil {
+		return fmt.Errorf("update %T %s: %w", obj, obj.GetName(), err)
+	}
+	w.wrote("update")
+	return nil
+}
+
+// delete removes the slice only as it was seen: by now it may hold routes again.
+func (w *writer) delete(ctx context.Context, slice *v1alpha1.EdgeRouteSlice) error {
+	seen := client.Preconditions{UID: &slice.UID, ResourceVersion: &slice.ResourceVersion}
+	obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: slice.Name}}
+	if err := w.client.Delete(ctx, obj, seen); err != nil {
+		return fmt.Errorf("delete route slice %s: %w", slice.Name, err)
+	}
+	w.wrote("delete")
+	return nil
+}
+
+// cacheIsBehind says that a write failed only because the cache was out of date.
+func cacheIsBehind(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
+}

@@ -1,0 +1,107 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+)
+
+const (
+	// hollow keeps pods away from nodes that cannot run any.
+	hollow = "edgeway.io/hollow"
+	// statusEvery is how many renewals of the lease go with one status.
+	statusEvery = 6
+)
+
+// live registers the node and keeps it Ready until ctx ends.
+func (n *node) live(ctx context.Context, client kubernetes.Interface) error {
+	for beat := 0; ; {
+		err := n.beat(ctx, client, beat%statusEvery == 0)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			slog.Warn("node not renewed", "node", n.name, "err", err)
+			beat = 0 // the Node may be gone: begin again with everything
+		default:
+			beat++
+		}
+		select {
+		case <-time.After(n.conf.Beat):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (n *node) beat(ctx context.Context, client kubernetes.Interface, whole bool) error {
+	if whole {
+		if err := n.register(ctx, client); err != nil {
+			return err
+		}
+	}
+	leases := client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
+	now, seconds := metav1.NowMicro(), int32(40)
+	lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
+	patch, err := json.Marshal(map[string]any{"spec": lease.Spec})
+	if err != nil {
+		return fmt.Errorf("encode the lease: %w", err)
+	}
+	_, err = leases.Patch(ctx, n.name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	return nil
+}
+
+// register makes the Node, if there is none, and writes its status.
+func (n *node) register(ctx context.Context, client kubernetes.Interface) error {
+	status := n.status()
+	node := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{
+			corev1.LabelHostname: n.name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "arm64"}},
+		Spec:   corev1.NodeSpec{Taints: []corev1.Taint{{Key: hollow, Effect: corev1.TaintEffectNoSchedule}}},
+		Status: status,
+	}
+	patch, err := json.Marshal(map[string]any{"status": status})
+	if err != nil {
+		return fmt.Errorf("encode the status: %w", err)
+	}
+	_, err = client.CoreV1().Nodes().Patch(ctx, n.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	if apierrors.IsNotFound(err) {
+		_, err = client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	return nil
+}
+
+func (n *node) status() corev1.NodeStatus {
+	capacity := corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewQuantity(cores, resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(memoryBytes, resource.BinarySI),
+		corev1.ResourcePods:   *resource.NewQuantity(110, resource.DecimalSI),
+	}
+	return corev1.NodeStatus{
+		Capacity: capacity, Allocatable: capacity,
+		Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.ip}, {Type: corev1.NodeHostName, Address: n.name}},
+		NodeInfo:  corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: "arm64", KubeletVersion: "v0.0.0-hollow"},
+		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Hollow",
+			Message: "a simulated edge node", LastHeartbeatTime: metav1.Now(), LastTransitionTime: metav1.NewTime(n.figures.start)}},
+	}
+}

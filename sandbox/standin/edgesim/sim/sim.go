@@ -1,0 +1,128 @@
+// Package sim is the hollow edge nodes of edgesim.
+package sim
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/edgeway-io/edgeway/sandbox/standin/edgecore/enroll"
+	"github.com/edgeway-io/edgeway/sandbox/standin/edgecore/stream"
+	"github.com/edgeway-io/edgeway/sandbox/standin/pki"
+)
+
+// Config says how many nodes there are and where CloudCore is.
+type Config struct {
+	Count                         int
+	Prefix                        string
+	FirstIP                       netip.Addr
+	Host                          string
+	HubPort, CertPort, TunnelPort int
+	Token                         string
+	// Beat is the time between two renewals of a node's lease.
+	Beat time.Duration
+}
+
+// enrolling is how many nodes get their certificate at a time.
+const enrolling = 16
+
+// Run brings up all nodes and keeps them until ctx ends; their Nodes stay behind.
+func Run(ctx context.Context, c Config) error {
+	all, ctx := errgroup.WithContext(ctx)
+	gate := make(chan struct{}, enrolling)
+	ip := c.FirstIP
+	for i := range c.Count {
+		node := &node{conf: c, name: fmt.Sprintf("%s%d", c.Prefix, i+1), ip: ip.String(), figures: newFigures(i)}
+		all.Go(func() error { return node.run(ctx, gate) })
+		ip = ip.Next()
+	}
+	return all.Wait()
+}
+
+// node is one hollow edge node.
+type node struct {
+	conf     Config
+	name, ip string
+	figures  figures
+}
+
+func (n *node) run(ctx context.Context, gate chan struct{}) error {
+	ca, pair, err := n.enrol(ctx, gate)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	cert, err := pair.TLS()
+	if err != nil {
+		return err
+	}
+	roots, err := pki.Pair{Cert: ca}.Pool()
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(n.apiConfig(ca, pair))
+	if err != nil {
+		return fmt.Errorf("client of %s: %w", n.name, err)
+	}
+	backend := newBackend(n.figures.handler(n.name))
+	tunnel := &stream.Client{
+		Server: n.address(n.conf.TunnelPort), Node: n.name, IP: n.ip, Backend: backend.dial,
+		TLS: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.live(ctx, client) })
+	group.Go(func() error { return tunnel.Run(ctx) })
+	group.Go(func() error { return backend.run(ctx) })
+	return group.Wait()
+}
+
+// enrol waits for CloudHub as long as it takes, but not after a refusal.
+func (n *node) enrol(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair, error) {
+	for {
+		gate <- struct{}{}
+		ca, pair, err := enroll.Fetch(ctx, enroll.Request{Node: n.name, Server: "https://" + n.address(n.conf.CertPort), Token: n.conf.Token})
+		<-gate
+		if err == nil || ctx.Err() != nil {
+			return ca, pair, nil
+		}
+		if errors.Is(err, enroll.ErrRefused) {
+			return nil, pki.Pair{}, err
+		}
+		slog.Warn("no certificate yet", "node", n.name, "err", err)
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return nil, pki.Pair{}, nil
+		}
+	}
+}
+
+func (n *node) apiConfig(ca []byte, pair pki.Pair) *rest.Config {
+	encode := func(block string, der []byte) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: block, Bytes: der})
+	}
+	return &rest.Config{
+		Host:    "https://" + n.address(n.conf.HubPort),
+		QPS:     -1, // a node asks little, and all of them together are the point
+		Timeout: 30 * time.Second,
+		ContentConfig: rest.ContentConfig{
+			ContentType: "application/json",
+		},
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData:   encode(pki.BlockCertificate, ca),
+			CertData: encode(pki.BlockCertificate, pair.Cert),
+			KeyData:  encode(pki.BlockKey, pair.Key),
+		},
+	}
+}
+
+func (n *node) address(port int) string { return net.JoinHostPort(n.conf.Host, fmt.Sprint(port)) }

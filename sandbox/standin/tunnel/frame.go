@@ -1,0 +1,89 @@
+// Package tunnel speaks the wire format of KubeEdge's stream tunnel: the frames
+// that CloudCore and EdgeCore exchange over one WebSocket, the request that opens
+// a stream, and the queues that keep one slow stream from holding up the others.
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// MaxData is the largest payload of a frame in bytes.
+const MaxData = 1 << 20
+
+// maxFrame is the largest frame in bytes: payload plus two varints.
+const maxFrame = MaxData + 2*binary.MaxVarintLen64
+
+// Type tells what a frame means. The numbers are KubeEdge's.
+type Type uint64
+
+// The frame types. Logs, Exec, Metrics and Attach open a stream and carry a
+// [Connect] as JSON; Data carries raw bytes; Remove ends one stream; Close ends
+// the whole tunnel and carries the reason as text.
+const (
+	Logs    Type = 0
+	Exec    Type = 1
+	Metrics Type = 2
+	Data    Type = 3
+	Remove  Type = 4
+	Close   Type = 5
+	Attach  Type = 6
+)
+
+// String gives the type's name for log lines.
+func (t Type) String() string {
+	names := [...]string{"logs", "exec", "metrics", "data", "remove", "close", "attach"}
+	if int(t) < len(names) {
+		return names[t]
+	}
+	return fmt.Sprintf("type %d", uint64(t))
+}
+
+// Opens tells whether a frame of this type opens a stream.
+func (t Type) Opens() bool {
+	return t == Logs || t == Exec || t == Metrics || t == Attach
+}
+
+// Decoding errors.
+var (
+	// ErrMalformed is a frame whose stream id or type is cut short or overflows.
+	ErrMalformed = errors.New("malformed tunnel frame")
+	// ErrTooLarge is a frame with more than MaxData bytes of payload.
+	ErrTooLarge = errors.New("tunnel frame is larger than 1 MiB")
+)
+
+// Frame is one message of the tunnel.
+type Frame struct {
+	// ID names the stream; CloudCore chooses it. 0 concerns the tunnel itself.
+	ID   uint64
+	Type Type
+	Data []byte
+}
+
+// Encode gives the frame's bytes: id and type as unsigned varints, then the data.
+func (f Frame) Encode() []byte {
+	buf := make([]byte, 0, 2*binary.MaxVarintLen64+len(f.Data))
+	buf = binary.AppendUvarint(buf, f.ID)
+	buf = binary.AppendUvarint(buf, uint64(f.Type))
+	return append(buf, f.Data...)
+}
+
+// Decode reads a frame. Its Data is a part of b, not a copy. The error is
+// ErrMalformed or ErrTooLarge.
+func Decode(b []byte) (Frame, error) {
+	id, n := binary.Uvarint(b)
+	if n <= 0 {
+		return Frame{}, fmt.Errorf("%w: no stream id in %d bytes", ErrMalformed, len(b))
+	}
+	b = b[n:]
+	typ, n := binary.Uvarint(b)
+	if n <= 0 {
+		return Frame{}, fmt.Errorf("%w: no type after stream id %d", ErrMalformed, id)
+	}
+	b = b[n:]
+	if len(b) > MaxData {
+		return Frame{}, fmt.Errorf("%w: %d bytes on stream %d", ErrTooLarge, len(b), id)
+	}
+	return Frame{ID: id, Type: Type(typ), Data: b}, nil
+}

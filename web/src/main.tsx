@@ -1,0 +1,19 @@
+import '@patternfly/react-core/dist/styles/base.css';
+import './style.css';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app';
+import { startI18n } from './lib/i18n';
+import { applyTheme, storedTheme } from './lib/theme';
+
+applyTheme(storedTheme());
+startI18n();
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

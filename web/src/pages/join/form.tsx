@@ -1,0 +1,187 @@
+import { ActionGroup, Button, Checkbox, ExpandableSection, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
+import MinusCircleIcon from '@patternfly/react-icons/dist/esm/icons/minus-circle-icon';
+import PlusCircleIcon from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useNavigate } from 'react-router';
+import { api, ApiError, data, type Problem, type Schemas } from '../../api/client';
+import { InlineError } from '../../components/states';
+
+type Request = Schemas['JoinRequest'];
+type Taint = Schemas['Taint'];
+type Pair = [string, string];
+
+interface Props {
+  cluster: string;
+  initial: Request;
+  onMade: (made: Schemas['NewEnrollment'], request: Request) => void;
+}
+
+const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
+
+/** Step 1: what the node is and where it finds CloudCore. */
+export function JoinForm({ cluster, initial, onMade }: Props) {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const [r, setRequest] = useState(initial);
+  const [labels, setLabels] = useState<Pair[]>(Object.entries(initial.labels));
+  const [address, setAddress] = useState(hostPort(initial.cloudCore.host, initial.cloudCore.webSocketPort));
+  const make = useMutation({
+    mutationFn: (body: Request) => data(api.POST('/api/v1/clusters/{cluster}/enrollments', { params: { path: { cluster } }, body })),
+    onSuccess: onMade,
+  });
+  const change = (part: Partial<Request>) => setRequest({ ...r, ...part });
+  const core = (part: Partial<Request['cloudCore']>) => change({ cloudCore: { ...r.cloudCore, ...part } });
+  const problems = make.error instanceof ApiError ? (make.error.body.problems ?? []) : [];
+  const problem = (...fields: string[]) => problems.find((p) => fields.some((f) => p.field === f || p.field.startsWith(`${f}[`) || p.field.startsWith(`${f}.`)));
+  const submit = () => {
+    const kept = labels.map(([k, v]): Pair => [k.trim(), v.trim()]).filter(([k]) => k !== '');
+    make.mutate({ ...r, nodeName: r.nodeName.trim(), nodeIP: r.nodeIP.trim(), cloudCore: { ...r.cloudCore, ...splitHostPort(address) }, labels: Object.fromEntries(kept), taints: r.taints.filter((x) => x.key.trim() !== '') });
+  };
+  return (
+    <Form
+      isWidthLimited
+      maxWidth="55rem"
+      onSubmit={(e) => {
+        e.preventDefault();
+        submit();
+      }}
+    >
+      {make.error && <InlineError error={make.error} />}
+      <Text id="nodeName" label={t('join.nodeName')} value={r.nodeName} required problem={problem('nodeName')} help={t('join.nodeNameHelp')} onChange={(nodeName) => change({ nodeName })} />
+      <FormGroup label={t('join.arch')} fieldId="arch" isRequired>
+        <FormSelect id="arch" value={r.arch} onChange={(_, v) => change({ arch: v as Request['arch'] })}>
+          <FormSelectOption value="amd64" label="x64" />
+          <FormSelectOption value="arm64" label="ARM64" />
+          <FormSelectOption value="arm" label="ARM32" />
+        </FormSelect>
+      </FormGroup>
+      <Text id="nodeIP" label={t('join.nodeIP')} value={r.nodeIP} required problem={problem('nodeIP')} help={t('join.nodeIPHelp')} onChange={(nodeIP) => change({ nodeIP })} />
+      <div className="ew-form-row">
+        <Text id="cloudCore" label={t('join.cloudCore')} value={address} required problem={problem('cloudCore.host', 'cloudCore.webSocketPort')} onChange={setAddress} />
+        <Port id="certPort" label={t('join.certPort')} value={r.cloudCore.certPort} problem={problem('cloudCore.certPort')} onChange={(certPort) => core({ certPort })} />
+        <Port id="quicPort" label={t('join.quicPort')} value={r.cloudCore.quicPort} problem={problem('cloudCore.quicPort')} help={r.cloudCore.quicPort === 0 ? t('join.off') : undefined} onChange={(quicPort) => core({ quicPort })} />
+        <Port id="tunnelPort" label={t('join.tunnelPort')} value={r.cloudCore.tunnelPort} problem={problem('cloudCore.tunnelPort')} help={r.cloudCore.tunnelPort === 0 ? t('join.off') : undefined} onChange={(tunnelPort) => core({ tunnelPort })} />
+      </div>
+      <Rows label={t('join.labels')} problem={problem('labels')} add={() => setLabels([...labels, ['', '']])} addLabel={t('join.addLabel')}>
+        {labels.map(([key, value], i) => (
+          <div className="ew-form-row" key={i}>
+            <TextInput aria-label={t('join.labelKey', { n: i + 1 })} value={key} onChange={(_, v) => setLabels(replace(labels, i, [v, value]))} />
+            <TextInput aria-label={t('join.labelValue', { n: i + 1 })} value={value} onChange={(_, v) => setLabels(replace(labels, i, [key, v]))} />
+            <Remove label={t('join.removeLabel', { n: i + 1 })} onClick={() => setLabels(labels.filter((_, x) => x !== i))} />
+          </div>
+        ))}
+      </Rows>
+      <Rows label={t('join.taints')} problem={problem('taints')} add={() => change({ taints: [...r.taints, { key: '', value: '', effect: 'NoSchedule' }] })} addLabel={t('join.addTaint')}>
+        {r.taints.map((taint, i) => {
+          const edit = (part: Partial<Taint>) => change({ taints: replace(r.taints, i, { ...taint, ...part }) });
+          return (
+            <div className="ew-form-row" key={i}>
+              <TextInput aria-label={t('join.taintKey', { n: i + 1 })} value={taint.key} onChange={(_, key) => edit({ key })} />
+              <TextInput aria-label={t('join.taintValue', { n: i + 1 })} value={taint.value ?? ''} onChange={(_, value) => edit({ value })} />
+              <FormSelect aria-label={t('join.taintEffect', { n: i + 1 })} value={taint.effect} onChange={(_, effect) => edit({ effect })}>
+                {effects.map((e) => (
+                  <FormSelectOption key={e} value={e} label={e} />
+                ))}
+              </FormSelect>
+              <Remove label={t('join.removeTaint', { n: i + 1 })} onClick={() => change({ taints: r.taints.filter((_, x) => x !== i) })} />
+            </div>
+          );
+        })}
+      </Rows>
+      <FormGroup role="group" label={t('join.components')} fieldId="components" isStack>
+        <Checkbox id="edgeStream" label={t('join.edgeStream')} description={t('join.edgeStreamHelp')} isChecked={r.edgeStream} onChange={(_, edgeStream) => change({ edgeStream })} />
+        <Checkbox id="edgeMesh" label={t('join.edgeMesh')} description={t('join.edgeMeshHelp')} isChecked={r.edgeMesh} onChange={(_, edgeMesh) => change({ edgeMesh })} />
+        <Checkbox id="eventBus" label={t('join.eventBus')} description={t('join.eventBusHelp')} isChecked={r.eventBus} onChange={(_, eventBus) => change({ eventBus })} />
+      </FormGroup>
+      <ExpandableSection toggleText={t('join.more')}>
+        <Text id="runtimeEndpoint" label={t('join.runtime')} value={r.runtimeEndpoint ?? ''} problem={problem('runtimeEndpoint')} help={t('join.runtimeHelp')} onChange={(runtimeEndpoint) => change({ runtimeEndpoint })} />
+        <FormGroup label={t('join.cgroup')} fieldId="cgroup">
+          <FormSelect id="cgroup" value={r.cgroupDriver ?? ''} onChange={(_, v) => change({ cgroupDriver: v as Request['cgroupDriver'] })}>
+            <FormSelectOption value="" label={t('join.cgroupAuto')} />
+            <FormSelectOption value="systemd" label="systemd" />
+            <FormSelectOption value="cgroupfs" label="cgroupfs" />
+          </FormSelect>
+        </FormGroup>
+        <Port id="lifetime" label={t('join.lifetime')} value={r.lifetimeMinutes} problem={problem('lifetime')} onChange={(lifetimeMinutes) => change({ lifetimeMinutes })} />
+      </ExpandableSection>
+      <ActionGroup>
+        <Button type="submit" isLoading={make.isPending} isDisabled={make.isPending || r.nodeName.trim() === ''}>
+          {t('join.next')}
+        </Button>
+        <Button variant="link" onClick={() => void navigate(`/clusters/${cluster}/nodes`)}>
+          {t('common.cancel')}
+        </Button>
+      </ActionGroup>
+    </Form>
+  );
+}
+
+interface TextProps {
+  id: string;
+  label: string;
+  value: string;
+  required?: boolean;
+  problem?: Problem;
+  help?: string;
+  onChange: (v: string) => void;
+}
+
+function Text({ id, label, value, required, problem, help, onChange }: TextProps) {
+  return (
+    <FormGroup label={label} fieldId={id} isRequired={required}>
+      <TextInput id={id} value={value} isRequired={required} validated={problem ? 'error' : 'default'} onChange={(_, v) => onChange(v)} aria-describedby={problem || help ? `${id}-help` : undefined} />
+      <Help id={`${id}-help`} problem={problem} help={help} />
+    </FormGroup>
+  );
+}
+
+function Port({ value, onChange, ...rest }: Omit<TextProps, 'value' | 'onChange'> & { value: number; onChange: (v: number) => void }) {
+  return <Text {...rest} value={String(value)} onChange={(v) => onChange(Number(v.replace(/\D/g, '').slice(0, 6)))} />;
+}
+
+function Help({ id, problem, help }: { id: string; problem?: Problem; help?: string }) {
+  const text = problem ? `${problem.message}. ${problem.remedy}` : help;
+  if (!text) return null;
+  return (
+    <FormHelperText>
+      <HelperText id={id} isLiveRegion={problem !== undefined}>
+        <HelperTextItem variant={problem ? 'error' : 'default'}>{text}</HelperTextItem>
+      </HelperText>
+    </FormHelperText>
+  );
+}
+
+function Rows({ label, problem, add, addLabel, children }: { label: string; problem?: Problem; add: () => void; addLabel: string; children: ReactNode }) {
+  return (
+    <FormGroup role="group" label={label} fieldId={label}>
+      {children}
+      <Button variant="link" icon={<PlusCircleIcon />} onClick={add}>
+        {addLabel}
+      </Button>
+      <Help id={`${label}-help`} problem={problem} />
+    </FormGroup>
+  );
+}
+
+function Remove({ label, onClick }: { label: string; onClick: () => void }) {
+  return <Button variant="plain" aria-label={label} icon={<MinusCircleIcon />} onClick={onClick} />;
+}
+
+function replace<T>(list: T[], i: number, value: T): T[] {
+  return list.map((old, x) => (x === i ? value : old));
+}
+
+/** "host:port", with brackets around an IPv6 address. */
+export function hostPort(host: string, port: number): string {
+  if (host === '') return '';
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** The inverse of hostPort; without a port it is 0, which the server refuses by name. */
+export function splitHostPort(text: string): { host: string; webSocketPort: number } {
+  const m = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,6}))?$/.exec(text.trim());
+  if (!m) return { host: text.trim(), webSocketPort: 0 };
+  return { host: m[1] ?? m[2] ?? '', webSocketPort: Number(m[3] ?? 0) };
+}

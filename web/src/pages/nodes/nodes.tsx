@@ -1,0 +1,207 @@
+import { Badge, PageSection, SearchInput, ToggleGroup, ToggleGroupItem, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
+import { Table, Tbody, Td, Th, Thead, Tr, type ThProps } from '@patternfly/react-table';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useMemo, useRef } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Link, useParams } from 'react-router';
+import type { Schemas } from '../../api/client';
+import { clustersQuery, enrollmentsQuery, kubeEdgeQuery, nodesQuery, rightsQuery } from '../../api/queries';
+import { Age, taintText } from '../../components/detail';
+import { compare, useParam, useSort } from '../../components/list-state';
+import { PageHead } from '../../components/page';
+import { LinkButton } from '../../components/shell';
+import { Empty, Loaded, NoMatch } from '../../components/states';
+import { NodeState, Tunnel } from '../../components/status';
+import { Cpu, Memory } from '../../components/usage';
+import { Arrivals } from './arrivals';
+
+type Node = Schemas['Node'];
+
+const values: Record<string, (n: Node) => string | number | undefined> = {
+  name: (n) => n.name,
+  state: (n) => n.state,
+  tunnel: (n) => n.tunnel,
+  version: (n) => n.version,
+  cpu: (n) => n.usage.cpuNanoCores,
+  memory: (n) => n.usage.memoryBytes,
+  pods: (n) => n.pods?.total,
+  heartbeat: (n) => n.heartbeat,
+};
+
+export function Nodes() {
+  const { t } = useTranslation();
+  const { cluster = '' } = useParams();
+  const [role, setRole] = useParam('role', 'edge');
+  const nodes = useQuery(nodesQuery(cluster, role === 'cloud' || role === 'all' ? role : 'edge'));
+  const rights = useQuery(rightsQuery(cluster));
+  const enrollments = useQuery({ ...enrollmentsQuery(cluster), retry: false });
+  const clusters = useQuery(clustersQuery);
+  const mayJoin = rights.data?.joinNodes === true;
+  return (
+    <>
+      <PageHead
+        crumbs={[{ label: t('nav.clusters'), to: '/clusters' }, { label: cluster }]}
+        title={t('nodes.title')}
+        status={nodes.data && <Badge isRead screenReaderText={t('nodes.count')}>{nodes.data.nodes.length}</Badge>}
+        description={t('nodes.description', { cluster: clusters.data?.find((c) => c.name === cluster)?.name ?? cluster })}
+        actions={mayJoin && <LinkButton to={`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
+      />
+      <PageSection isFilled>
+        <Arrivals cluster={cluster} enrollments={enrollments.data ?? []} mayChange={rights.data?.retireNodes === true} />
+        <ToggleGroup aria-label={t('nodes.role')}>
+          {(['edge', 'cloud', 'all'] as const).map((r) => (
+            <ToggleGroupItem key={r} buttonId={`role-${r}`} text={t(`nodes.roles.${r}`)} isSelected={role === r} onChange={() => setRole(r)} />
+          ))}
+        </ToggleGroup>
+        <Loaded query={nodes}>{(list) => <NodeList cluster={cluster} list={list} mayJoin={mayJoin} role={role} />}</Loaded>
+      </PageSection>
+    </>
+  );
+}
+
+function NodeList({ cluster, list, mayJoin, role }: { cluster: string; list: Schemas['NodeList']; mayJoin: boolean; role: string }) {
+  const [search, setSearch] = useParam('search');
+  const [state, setState] = useParam('state');
+  const { t } = useTranslation();
+  const sort = useSort('name');
+  const shown = useMemo(() => {
+    const words = search.toLowerCase();
+    const value = values[sort.column] ?? values.name;
+    return list.nodes
+      .filter((n) => (n.name + ' ' + (n.address ?? '') + ' ' + n.arch).toLowerCase().includes(words))
+      .filter((n) => state === '' || n.state === state)
+      .sort((a, b) => compare(value?.(a), value?.(b), sort.descending) || a.name.localeCompare(b.name));
+  }, [list.nodes, search, state, sort.column, sort.descending]);
+  if (list.nodes.length === 0 && role === 'edge') return <NoEdgeNodes cluster={cluster} mayJoin={mayJoin} />;
+  return (
+    <>
+      <Toolbar clearAllFilters={() => setSearch('')}>
+        <ToolbarContent>
+          <ToolbarItem>
+            <Search value={search} onChange={setSearch} label={t('nodes.search')} />
+          </ToolbarItem>
+          <ToolbarItem>
+            <ToggleGroup aria-label={t('nodes.state')}>
+              {['', 'Ready', 'NotReady', 'Unknown'].map((s) => (
+                <ToggleGroupItem key={s} buttonId={`state-${s || 'all'}`} text={s ? t(`node.states.${s}`) : t('nodes.allStates')} isSelected={state === s} onChange={() => setState(s)} />
+              ))}
+            </ToggleGroup>
+          </ToolbarItem>
+        </ToolbarContent>
+      </Toolbar>
+      {shown.length === 0 ? (
+        <NoMatch
+          clear={() => {
+            setSearch('');
+            setState('');
+          }}
+        />
+      ) : (
+        <NodeTable cluster={cluster} nodes={shown} sort={sort} podsCause={list.podsCause} />
+      )}
+    </>
+  );
+}
+
+function NoEdgeNodes({ cluster, mayJoin }: { cluster: string; mayJoin: boolean }) {
+  const { t } = useTranslation();
+  const kubeEdge = useQuery(kubeEdgeQuery(cluster));
+  if (kubeEdge.data?.state === 'Absent') {
+    return (
+      <Empty
+        title={t('nodes.none')}
+        body={t('nodes.noneNotEnabled')}
+        action={<LinkButton to={`/clusters/${cluster}/kubeedge`}>{t('nodes.toKubeedge')}</LinkButton>}
+      />
+    );
+  }
+  return (
+    <Empty
+      title={t('nodes.none')}
+      body={mayJoin ? t('nodes.noneBody') : t('nodes.noneNoRight')}
+      action={mayJoin && <LinkButton to={`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
+    />
+  );
+}
+
+/** Search field; the key "/" goes to it. */
+export function Search({ value, onChange, label }: { value: string; onChange: (v: string) => void; label: string }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const onKey = (e: KeyboardEvent) => {
+      const inField = e.target instanceof HTMLElement && e.target.matches('input, textarea, select');
+      if (e.key === '/' && !inField) {
+        e.preventDefault();
+        input.current?.focus();
+      }
+    };
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, []);
+  return <SearchInput ref={input} value={value} placeholder={label} aria-label={label} onChange={(_, v) => onChange(v)} onClear={() => onChange('')} />;
+}
+
+type Sort = ReturnType<typeof useSort>;
+
+function NodeTable({ cluster, nodes, sort, podsCause }: { cluster: string; nodes: Node[]; sort: Sort; podsCause?: string }) {
+  const { t } = useTranslation();
+  const columns = ['name', 'state', 'tunnel', 'version', 'cpu', 'memory', 'pods', 'heartbeat'];
+  const sortOf = (column: string): ThProps['sort'] => ({
+    columnIndex: columns.indexOf(column),
+    sortBy: { index: columns.indexOf(sort.column), direction: sort.descending ? 'desc' : 'asc' },
+    onSort: () => sort.toggle(column),
+  });
+  return (
+    <Table aria-label={t('nodes.title')} variant="compact" isStickyHeader>
+      <Thead>
+        <Tr>
+          {columns.map((c) => (
+            <Th key={c} sort={sortOf(c)}>
+              {t(`nodes.columns.${c}`)}
+            </Th>
+          ))}
+          <Th>{t('nodes.columns.taints')}</Th>
+        </Tr>
+      </Thead>
+      <Tbody>
+        {nodes.map((n) => (
+          <Tr key={n.name}>
+            <Td dataLabel={t('nodes.columns.name')}>
+              <Link to={`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
+              <div className="ew-muted">
+                {n.address ?? t('nodes.noAddress')} · {n.arch}
+              </div>
+            </Td>
+            <Td dataLabel={t('nodes.columns.state')}>
+              <NodeState node={n} />
+            </Td>
+            <Td dataLabel={t('nodes.columns.tunnel')}>
+              <Tunnel node={n} />
+            </Td>
+            <Td dataLabel={t('nodes.columns.version')}>{n.version}</Td>
+            <Td dataLabel={t('nodes.columns.cpu')}>
+              <Cpu usage={n.usage} of={n.allocatable.cpuNanoCores} />
+            </Td>
+            <Td dataLabel={t('nodes.columns.memory')}>
+              <Memory usage={n.usage} of={n.allocatable.memoryBytes} />
+            </Td>
+            <Td dataLabel={t('nodes.columns.pods')}>
+              {n.pods ? (
+                t('nodes.podCount', { running: n.pods.running, total: n.pods.total })
+              ) : (
+                <span className="ew-muted" title={podsCause}>
+                  {t('metrics.unavailable')}
+                </span>
+              )}
+            </Td>
+            <Td dataLabel={t('nodes.columns.heartbeat')}>
+              <Age at={n.heartbeat} />
+            </Td>
+            <Td dataLabel={t('nodes.columns.taints')}>{n.taints.length === 0 ? '—' : n.taints.map(taintText).join(', ')}</Td>
+          </Tr>
+        ))}
+      </Tbody>
+    </Table>
+  );
+}
+

@@ -1,0 +1,77 @@
+import { ActionGroup, Button, Card, CardBody, CardHeader, CardTitle, Content, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useLocation, useNavigate } from 'react-router';
+import { api, data } from '../api/client';
+import { sessionQuery } from '../api/queries';
+import { Preferences } from '../components/preferences';
+import { InlineError } from '../components/states';
+
+/** Only pages of our own are returned to after sign-in. */
+function target(state: unknown): string {
+  const from = typeof state === 'object' && state !== null && 'from' in state ? String(state.from) : '';
+  return from.startsWith('/') && !from.startsWith('//') ? from : '/clusters';
+}
+
+export function SignIn() {
+  const { t } = useTranslation();
+  const [token, setToken] = useState('');
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const { state } = useLocation();
+  useEffect(() => {
+    document.title = `${t('signIn.title')} · Edgeway`;
+  }, [t]);
+  const signIn = useMutation({
+    mutationFn: () => data(api.POST('/api/v1/session', { body: { token } })),
+    onSuccess: (session) => {
+      queries.setQueryData(sessionQuery.queryKey, session);
+      void navigate(target(state), { replace: true });
+    },
+  });
+  return (
+    <div className="ew-signin">
+      <main>
+        <Card>
+          <CardHeader actions={{ actions: <Preferences />, hasNoOffset: true }}>
+            <CardTitle component="h1">{t('signIn.title')}</CardTitle>
+          </CardHeader>
+          <CardBody>
+            <Content component="p">{t('signIn.intro')}</Content>
+            <Form
+              onSubmit={(e) => {
+                e.preventDefault();
+                signIn.mutate();
+              }}
+            >
+              <InlineError error={signIn.error} />
+              <FormGroup label={t('signIn.token')} fieldId="token" isRequired>
+                <TextInput
+                  id="token"
+                  type="password"
+                  autoComplete="off"
+                  isRequired
+                  value={token}
+                  onChange={(_, v) => setToken(v)}
+                  validated={signIn.error ? 'error' : 'default'}
+                  aria-describedby="token-help"
+                />
+                <FormHelperText>
+                  <HelperText id="token-help">
+                    <HelperTextItem>{t('signIn.help')}</HelperTextItem>
+                  </HelperText>
+                </FormHelperText>
+              </FormGroup>
+              <ActionGroup>
+                <Button type="submit" isBlock isLoading={signIn.isPending} isDisabled={signIn.isPending || token.trim() === ''}>
+                  {t('signIn.submit')}
+                </Button>
+              </ActionGroup>
+            </Form>
+          </CardBody>
+        </Card>
+      </main>
+    </div>
+  );
+}
