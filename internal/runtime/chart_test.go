@@ -4,9 +4,11 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"helm.sh/helm/v4/pkg/action"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -50,6 +52,66 @@ func TestRender(t *testing.T) {
 			}
 			golden(t, filepath.Join("testdata", name+".yaml"), got)
 		})
+	}
+}
+
+func TestLint(t *testing.T) {
+	values, err := withAddress(settings.Default(settings.NodePort)).HelmValues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lint := action.NewLint()
+	lint.Strict, lint.Namespace = true, Namespace
+	for _, err := range lint.Run([]string{"../../charts/kubeedge"}, values).Errors {
+		t.Error(err)
+	}
+}
+
+func TestChartRefuses(t *testing.T) {
+	for name, change := range map[string]func(*settings.Settings){
+		"no address":      func(s *settings.Settings) { s.CloudHub.AdvertiseAddress = []string{} },
+		"no way in":       func(s *settings.Settings) { s.CloudHub.WebSocket.Enable = false },
+		"unknown service": func(s *settings.Settings) { s.ServiceType = "ClusterIP" },
+		"port too high":   func(s *settings.Settings) { s.CloudStream.TunnelPort = 70000 },
+	} {
+		s := withAddress(settings.Default(settings.NodePort))
+		change(&s)
+		if _, err := Render(s, "v1.36.3"); err == nil {
+			t.Errorf("%s: rendered", name)
+		}
+	}
+	if _, err := Render(withAddress(settings.Default(settings.NodePort)), "v1.27.9"); err == nil {
+		t.Error("rendered for a Kubernetes that is too old")
+	}
+}
+
+// Plain helm renders from the chart's own values what edgeway renders from the defaults.
+func TestPortZeroIsTheDefault(t *testing.T) {
+	for _, service := range []settings.ServiceType{settings.NodePort, settings.LoadBalancer} {
+		s := withAddress(settings.Default(service))
+		want, err := Render(s, "v1.36.3")
+		if err != nil {
+			t.Fatal(err)
+		}
+		chart, err := loadChart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		install := action.NewInstall(action.NewConfiguration())
+		install.DryRunStrategy, install.ReleaseName, install.Namespace, install.SkipCRDs = action.DryRunClient, ReleaseName, Namespace, true
+		done, err := install.Run(chart, map[string]any{
+			"serviceType": string(service), "cloudHub": map[string]any{"advertiseAddress": []any{"203.0.113.7"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := asRelease(done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, strings.TrimSpace(rel.Manifest)+"\n"); diff != "" {
+			t.Errorf("%s: %s", service, diff)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (r *Runtime) deployment(ctx context.Context, name, object string) (Componen
 	if d.Spec.Replicas != nil {
 		c.Desired = int(*d.Spec.Replicas)
 	}
-	// Old pods that still run beside the new ones do not count as settled.
+	// While old pods run beside new ones, available ones may be the old.
 	c.Settled = d.Status.ObservedGeneration >= d.Generation && c.Updated >= c.Desired && c.Ready >= c.Desired &&
 		int(d.Status.Replicas) == c.Desired
 	return r.explained(ctx, c, object), nil
@@ -81,7 +81,7 @@ func (r *Runtime) explained(ctx context.Context, c Component, app string) Compon
 	if c.Settled {
 		return c
 	}
-	c.Message = fmt.Sprintf("%d of %d pods ready", min(c.Ready, c.Updated), c.Desired)
+	c.Message = fmt.Sprintf("%d of %d pods run the newest settings, %d of all are ready", c.Updated, c.Desired, c.Ready)
 	pods, err := r.kube.CoreV1().Pods(Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + app})
 	if err != nil {
 		return c

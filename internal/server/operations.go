@@ -38,12 +38,12 @@ type OperationStep struct {
 
 // OperationState is how far an operation has come.
 type OperationState struct {
-	ID      string `json:"id"`
-	Kind    string `json:"kind" enum:"enable,disable,leave"`
-	Cluster string `json:"cluster"`
+	ID      string          `json:"id"`
+	Kind    string          `json:"kind" enum:"enable,disable,leave"`
+	Cluster string          `json:"cluster"`
 	Steps   []OperationStep `json:"steps"`
-	Done    bool   `json:"done"`
-	Error   *Error `json:"error,omitempty" doc:"Why it failed"`
+	Done    bool            `json:"done"`
+	Error   *Error          `json:"error,omitempty" doc:"Why it failed"`
 }
 
 // operation runs on after the request that started it, even if the user signs out:

@@ -32,12 +32,12 @@ func Overlay(base Settings, data []byte) (Settings, error) {
 	if err := json.Unmarshal(raw, &head); err == nil && head.ServiceType != nil {
 		base = base.WithServiceType(*head.ServiceType)
 	}
-	out, err := base.clone()
+	merged, err := merge(base, raw)
 	if err != nil {
 		return Settings{}, err
 	}
-	out.dropMaps(raw)
-	dec := json.NewDecoder(bytes.NewReader(raw))
+	var out Settings
+	dec := json.NewDecoder(bytes.NewReader(merged))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&out); err != nil {
 		return Settings{}, &InvalidError{[]Problem{decodeProblem(err)}}
@@ -45,48 +45,54 @@ func Overlay(base Settings, data []byte) (Settings, error) {
 	return out.Complete(), nil
 }
 
-// clone shares no list or map with s.
-func (s Settings) clone() (Settings, error) {
-	raw, err := json.Marshal(s)
+// merge lays an object over the base's. Decoding into the base instead would
+// mix the items of lists and the keys of maps.
+func merge(base Settings, over []byte) ([]byte, error) {
+	below, err := base.HelmValues()
 	if err != nil {
-		return Settings{}, fmt.Errorf("copy settings: %w", err)
+		return nil, err
 	}
-	var out Settings
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return Settings{}, fmt.Errorf("copy settings: %w", err)
+	var above map[string]any
+	if err := json.Unmarshal(over, &above); err != nil {
+		return nil, &InvalidError{[]Problem{refuse("", nil, "NotAnObject", "not an object", "give one YAML or JSON object")}}
 	}
-	return out, nil
+	mergeInto(below, above)
+	raw, err := json.Marshal(below)
+	if err != nil {
+		return nil, fmt.Errorf("merge settings: %w", err)
+	}
+	return raw, nil
 }
 
-// dropMaps empties the maps that raw sets, because encoding/json adds to a map
-// that is there where we want it replaced.
-func (s *Settings) dropMaps(raw []byte) {
-	var seen struct {
-		Pods map[string]struct {
-			Resources struct {
-				Requests, Limits json.RawMessage
-			}
-			NodeSelector json.RawMessage
+// replaced are fields whose keys are the user's own, so that they are taken as a whole.
+var replaced = map[string]bool{"nodeSelector": true, "requests": true, "limits": true}
+
+func mergeInto(below, above map[string]any) {
+	for key, value := range above {
+		// Go's decoder does not tell upper from lower case, and no more do we.
+		if known, ok := foldKey(below, key); ok {
+			key = known
+		}
+		from, isObject := value.(map[string]any)
+		into, wasObject := below[key].(map[string]any)
+		if isObject && wasObject && !replaced[key] {
+			mergeInto(into, from)
+			continue
+		}
+		below[key] = value
+	}
+}
+
+func foldKey(m map[string]any, key string) (string, bool) {
+	if _, ok := m[key]; ok {
+		return key, true
+	}
+	for known := range m {
+		if strings.EqualFold(known, key) {
+			return known, true
 		}
 	}
-	// What does not fit is reported by the strict pass.
-	if err := json.Unmarshal(raw, &seen); err != nil {
-		return
-	}
-	for name, pod := range map[string]*Pod{
-		"cloudcore": &s.Pods.CloudCore, "edgeWatcher": &s.Pods.EdgeWatcher, "iptablesOperator": &s.Pods.IptablesOperator,
-	} {
-		given := seen.Pods[name]
-		if given.Resources.Requests != nil {
-			pod.Resources.Requests = nil
-		}
-		if given.Resources.Limits != nil {
-			pod.Resources.Limits = nil
-		}
-		if given.NodeSelector != nil {
-			pod.NodeSelector = nil
-		}
-	}
+	return "", false
 }
 
 // decodeProblem names the field of a decoding error.

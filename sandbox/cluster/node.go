@@ -82,13 +82,12 @@ func KubeletOnSharedKernel(h hosts.Host) map[string]any {
 		"cgroupDriver": "cgroupfs",
 		// Accept what the machine has: swap, cgroup v1, a disk that is fuller than a
 		// kubelet would like.
-		"failSwapOn":                    false,
-		"failCgroupV1":                  false,
-		"evictionHard":                  map[string]string{"nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%", "memory.available": "50Mi"},
-		"imageGCHighThresholdPercent":   100,
-		"localStorageCapacityIsolation": false,
-		"resolvConf":                    "",
-		"enforceNodeAllocatable":        []string{"pods"},
+		"failSwapOn":                  false,
+		"failCgroupV1":                false,
+		"evictionHard":                map[string]string{"nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%", "memory.available": "50Mi"},
+		"imageGCHighThresholdPercent": 100,
+		"resolvConf":                  "",
+		"enforceNodeAllocatable":      []string{"pods"},
 	}
 }
 

@@ -60,7 +60,7 @@ func readSite() error {
 // kubectl runs kubectl for at most a minute.
 func kubectl(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, site.Kubectl, append([]string{"--kubeconfig", site.Kubeconfig}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"math/big"
 	"net"
@@ -78,7 +79,7 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	cloud := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(caCert) }))
+	cloud := quietTLS(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(caCert) }))
 	env.Defer(cloud.Close)
 	socket := filepath.Join(env.WorkDir, "cri.sock")
 	if err := serveCRI(env, socket); err != nil {
@@ -210,9 +211,17 @@ func serveConsole(env *testscript.Env, c client.Client) (*httptest.Server, *join
 	if err != nil {
 		return nil, nil, err
 	}
-	server := httptest.NewTLSServer(joinhttp.New(enroll.NewRedeemer(c, time.Now), artifacts, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	server := quietTLS(joinhttp.New(enroll.NewRedeemer(c, time.Now), artifacts, slog.New(slog.NewTextHandler(io.Discard, nil))))
 	env.Defer(server.Close)
 	return server, artifacts, nil
+}
+
+// quietTLS does not report the handshakes that a reachability probe breaks off.
+func quietTLS(h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	return s
 }
 
 func portOf(rawURL string) (int32, error) {

@@ -68,6 +68,12 @@ func Load(at paths.Layout) (*Journal, error) {
 
 // Save writes the record, whole or not at all.
 func (j *Journal) Save() error {
+	for _, dir := range missing(j.at, paths.StateDir) {
+		// The record's own directory is not in the record until it can be written.
+		if !slices.Contains(j.Dirs, dir) {
+			j.Dirs = append(j.Dirs, dir)
+		}
+	}
 	raw, err := json.MarshalIndent(&j.Record, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the state of the join: %w", err)
@@ -76,6 +82,20 @@ func (j *Journal) Save() error {
 		return fmt.Errorf("making %s: %w", paths.StateDir, err)
 	}
 	return j.replace(paths.State, append(raw, '\n'), 0o600)
+}
+
+// missing lists the directories to be made for dir, outermost first.
+func missing(at paths.Layout, dir string) []string {
+	var out []string
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(at.At(dir)); err == nil {
+			break
+		}
+		out = append(out, dir)
+		dir = filepath.Dir(dir)
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // WriteFile makes a file with its missing directories.

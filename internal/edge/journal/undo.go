@@ -30,17 +30,23 @@ func (j *Journal) Undo() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	if err := j.removeDirs(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(j.at.At(paths.StateDir)); err != nil {
+		return fmt.Errorf("removing %s: %w", paths.StateDir, err)
+	}
+	// Once more: the directories above the record were not empty before.
+	return j.removeDirs()
+}
+
+// removeDirs leaves a directory that meanwhile holds something of somebody else's.
+func (j *Journal) removeDirs() error {
+	var errs []error
 	for _, dir := range slices.Backward(j.Dirs) {
-		if dir == paths.StateDir {
-			continue
-		}
-		// A directory that meanwhile holds something of somebody else's stays.
 		if err := os.Remove(j.at.At(dir)); err != nil && !gone(err) {
 			errs = append(errs, fmt.Errorf("removing %s: %w", dir, err))
 		}
-	}
-	if err := os.RemoveAll(j.at.At(paths.StateDir)); err != nil {
-		errs = append(errs, fmt.Errorf("removing %s: %w", paths.StateDir, err))
 	}
 	return errors.Join(errs...)
 }

@@ -1,13 +1,16 @@
 package nft
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 
 	"github.com/mdlayher/netlink"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -72,11 +75,30 @@ func (m *monitor) run() {
 	}
 }
 
-// own tells that changes from this netlink port are ours.
+// own tells that changes from this netlink port are ours. The kernel is told to
+// leave them out: a first load would be one notification per edge address.
 func (m *monitor) own(port uint32) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.ours[port] = struct{}{}
+	m.mu.Unlock()
+	if err := m.nl.SetBPF(dropFrom(port)); err != nil {
+		m.log.Warn("own changes are not filtered out of nftables notifications", "error", err)
+	}
+}
+
+// dropFrom is a socket filter that drops notifications of changes from a netlink
+// port. All messages of one datagram come from one transaction, so the first one's
+// header (port in bytes 12 to 15) speaks for all.
+func dropFrom(port uint32) []bpf.RawInstruction {
+	const loadWord, jumpEqual, ret = 0x20, 0x15, 0x06
+	// The filter loads in network order what the kernel stores in its own.
+	swapped := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, port))
+	return []bpf.RawInstruction{
+		{Op: loadWord, K: 12},
+		{Op: jumpEqual, Jt: 0, Jf: 1, K: swapped},
+		{Op: ret, K: 0},
+		{Op: ret, K: math.MaxUint32},
+	}
 }
 
 func (m *monitor) isOwn(port uint32) bool {

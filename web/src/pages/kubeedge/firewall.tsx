@@ -14,7 +14,7 @@ export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
   const [tool, setTool] = useState('firewalld');
   const nodePort = view.settings?.serviceType === 'NodePort';
   return (
-    <>
+    <div className="ew-gap">
       <Alert variant="warning" isInline title={t('firewall.title')}>
         {nodePort ? t('firewall.bodyNodePort', { addresses: view.addresses.join(', ') || '—' }) : t('firewall.bodyLB', { addresses: view.addresses.join(', ') || '—' })}
       </Alert>
@@ -59,6 +59,6 @@ export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
           return command && <div key={e.name}><Copy text={command} name={`${tool} ${e.name}`} /></div>;
         })}
       </ExpandableSection>
-    </>
+    </div>
   );
 }

@@ -48,12 +48,14 @@ export function Nodes() {
       />
       <PageSection isFilled>
         <Arrivals cluster={cluster} enrollments={enrollments.data ?? []} mayChange={rights.data?.retireNodes === true} />
-        <ToggleGroup aria-label={t('nodes.role')}>
-          {(['edge', 'cloud', 'all'] as const).map((r) => (
-            <ToggleGroupItem key={r} buttonId={`role-${r}`} text={t(`nodes.roles.${r}`)} isSelected={role === r} onChange={() => setRole(r)} />
-          ))}
-        </ToggleGroup>
-        <Loaded query={nodes}>{(list) => <NodeList cluster={cluster} list={list} mayJoin={mayJoin} role={role} />}</Loaded>
+        <div className="ew-gap">
+          <ToggleGroup aria-label={t('nodes.role')}>
+            {(['edge', 'cloud', 'all'] as const).map((r) => (
+              <ToggleGroupItem key={r} buttonId={`role-${r}`} text={t(`nodes.roles.${r}`)} isSelected={role === r} onChange={() => setRole(r)} />
+            ))}
+          </ToggleGroup>
+          <Loaded query={nodes}>{(list) => <NodeList cluster={cluster} list={list} mayJoin={mayJoin} role={role} />}</Loaded>
+        </div>
       </PageSection>
     </>
   );

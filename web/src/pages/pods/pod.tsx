@@ -44,10 +44,10 @@ export function PodPage() {
         <Loaded query={query}>
           {(p) => (
             <Grid hasGutter>
-              <GridItem lg={3}>
+              <GridItem lg={4}>
                 <Details pod={p} where={where} />
               </GridItem>
-              <GridItem lg={9}>
+              <GridItem lg={8}>
                 <Tabs activeKey={tab} onSelect={(_, key) => setTab(String(key))} aria-label={t('pod.tabs.label')} isBox>
                   {tabs.map((key) => (
                     <Tab key={key} eventKey={key} title={<TabTitleText>{t(`pod.tabs.${key}`)}</TabTitleText>} tabContentId="pod-tab" />

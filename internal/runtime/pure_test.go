@@ -1,0 +1,214 @@
+package runtime
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/release/common"
+	release "helm.sh/helm/v4/pkg/release/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/internal/settings"
+)
+
+// revision is a release of our chart with settings s.
+func revision(t *testing.T, s settings.Settings, status common.Status) *release.Release {
+	t.Helper()
+	values, err := s.HelmValues()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &release.Release{
+		Name: ReleaseName, Version: 3, Config: values, Info: &release.Info{Status: status, LastDeployed: time.Unix(1, 0)},
+		Chart: &chartv2.Chart{Metadata: &chartv2.Metadata{Version: "0.1.0", Annotations: map[string]string{chartAnnotation: "kubeedge"}}},
+	}
+}
+
+func TestOfRelease(t *testing.T) {
+	for status, want := range map[common.Status]State{
+		common.StatusDeployed:        StateEnabled,
+		common.StatusPendingInstall:  StateInterrupted,
+		common.StatusPendingUpgrade:  StateInterrupted,
+		common.StatusPendingRollback: StateInterrupted,
+		common.StatusUninstalling:    StateInterrupted,
+		common.StatusUninstalled:     StateAbsent,
+		common.StatusFailed:          StateFailed,
+	} {
+		if got := ofRelease(revision(t, settings.Default(settings.NodePort), status)); got.state != want || got.reason == "" {
+			t.Errorf("%s: %s (%s), want %s", status, got.state, got.reason, want)
+		}
+	}
+	other := revision(t, settings.Default(settings.NodePort), common.StatusDeployed)
+	other.Chart.Metadata.Annotations = nil
+	if got := ofRelease(other); got.state != StateForeign {
+		t.Errorf("release of another chart: %s, want Foreign", got.state)
+	}
+}
+
+func TestDecide(t *testing.T) {
+	current := withAddress(settings.Default(settings.NodePort))
+	more := current
+	more.CloudHub.NodeLimit = 500
+	for name, tc := range map[string]struct {
+		status   common.Status // empty: no release
+		asked    settings.Settings
+		chart    string
+		problems []settings.Problem
+		want     Action
+	}{
+		"first":           {asked: current, want: ActionInstall},
+		"same":            {status: common.StatusDeployed, asked: current, want: ActionNone},
+		"changed":         {status: common.StatusDeployed, asked: more, want: ActionUpgrade},
+		"newer chart":     {status: common.StatusDeployed, asked: current, chart: "0.2.0", want: ActionUpgrade},
+		"interrupted":     {status: common.StatusPendingUpgrade, asked: current, want: ActionContinue},
+		"failed":          {status: common.StatusFailed, asked: more, want: ActionContinue},
+		"uninstalled":     {status: common.StatusUninstalled, asked: current, want: ActionInstall},
+		"bad settings":    {status: common.StatusDeployed, asked: more, problems: []settings.Problem{{Field: "x"}}, want: ActionRefuse},
+		"only a warning":  {status: common.StatusDeployed, asked: more, problems: []settings.Problem{{Field: "x", Warning: true}}, want: ActionUpgrade},
+		"first, but bad":  {asked: current, problems: []settings.Problem{{Field: "x"}}, want: ActionRefuse},
+		"uninstall ended": {status: common.StatusUninstalling, asked: current, want: ActionContinue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := observation{state: StateAbsent}
+			if tc.status != "" {
+				o = ofRelease(revision(t, current, tc.status))
+			}
+			if tc.chart == "" {
+				tc.chart = "0.1.0"
+			}
+			p := Plan{Settings: tc.asked, Problems: tc.problems}
+			if err := p.decide(o, tc.chart); err != nil {
+				t.Fatal(err)
+			}
+			if p.Action != tc.want {
+				t.Errorf("action %s, want %s", p.Action, tc.want)
+			}
+		})
+	}
+}
+
+func TestChangesAndEffects(t *testing.T) {
+	base := withAddress(settings.Default(settings.NodePort))
+	for name, tc := range map[string]struct {
+		change  func(*settings.Settings)
+		fields  []string
+		effects []string
+	}{
+		"nothing": {change: func(*settings.Settings) {}},
+		"node limit": {
+			func(s *settings.Settings) { s.CloudHub.NodeLimit = 7 },
+			[]string{"cloudHub.nodeLimit"}, []string{"CloudCoreRestarts"}},
+		"address": {
+			func(s *settings.Settings) { s.CloudHub.AdvertiseAddress = []string{"203.0.113.8"} },
+			[]string{"cloudHub.advertiseAddress"}, []string{"CloudCoreRestarts", "CertificateReissued", "EdgeNodesAddressed"}},
+		"destination": {
+			func(s *settings.Settings) { s.EdgeWatcher.DestinationAddress = "192.168.1.10" },
+			[]string{"edgeWatcher.destinationAddress"}, []string{"EdgeWatcherRestarts", "RoutesMove"}},
+		"selector": {
+			func(s *settings.Settings) { s.Pods.IptablesOperator.NodeSelector = map[string]string{"a": "b"} },
+			[]string{"pods.iptablesOperator.nodeSelector.a"}, []string{"OperatorsRollOut"}},
+		"HA": {func(s *settings.Settings) { s.HA = true }, []string{"ha"}, []string{"ReplicasChange"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := base
+			tc.change(&asked)
+			changes, err := diff(base, asked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fields, codes []string
+			for _, c := range changes {
+				fields = append(fields, c.Field)
+			}
+			for _, e := range effects(changes, false) {
+				codes = append(codes, e.Code)
+			}
+			if d := cmp.Diff(tc.fields, fields); d != "" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(tc.effects, codes); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestCheckReaders(t *testing.T) {
+	pod := func(container string, args ...string) corev1.Pod {
+		return corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: container, Args: args}}}}
+	}
+	for name, tc := range map[string]struct {
+		pod  corev1.Pod
+		code string
+	}{
+		"apiserver":             {pod("kube-apiserver", "--secure-port=6443"), ""},
+		"apiserver, verifying":  {pod("kube-apiserver", "--kubelet-certificate-authority=/ca.crt"), "KubeletCertificateVerified"},
+		"metrics-server":        {pod("metrics-server", "--kubelet-insecure-tls"), ""},
+		"metrics-server strict": {pod("metrics-server", "--kubelet-insecure-tls-not"), "MetricsServerVerifies"},
+		"other":                 {pod("coredns"), ""},
+	} {
+		problems := checkReaders([]corev1.Pod{tc.pod})
+		code := ""
+		if len(problems) > 0 {
+			code = problems[0].Code
+		}
+		if code != tc.code {
+			t.Errorf("%s: %q, want %q", name, code, tc.code)
+		}
+		if settings.AsError(problems) != nil {
+			t.Errorf("%s: a flag of others refuses the settings", name)
+		}
+	}
+}
+
+func TestWithRules(t *testing.T) {
+	operator := func(node string, phase corev1.PodPhase) corev1.Pod {
+		return corev1.Pod{Spec: corev1.PodSpec{NodeName: node}, Status: corev1.PodStatus{Phase: phase}}
+	}
+	ending := operator("d", corev1.PodRunning)
+	ending.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+	pods := []corev1.Pod{operator("c", corev1.PodRunning), operator("a", corev1.PodRunning), operator("b", corev1.PodPending), ending}
+	if d := cmp.Diff([]string{"c"}, withRules(pods, map[string]bool{"a": true})); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestCountEdge(t *testing.T) {
+	node := func(ready corev1.ConditionStatus, port int32) corev1.Node {
+		return corev1.Node{Status: corev1.NodeStatus{
+			Conditions:      []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
+		}}
+	}
+	nodes := []corev1.Node{
+		node(corev1.ConditionTrue, 10351), node(corev1.ConditionTrue, 10350),
+		node(corev1.ConditionTrue, 10359), node(corev1.ConditionUnknown, 10351),
+	}
+	want := &EdgeNodes{Total: 4, Ready: 3, Connected: 1}
+	if d := cmp.Diff(want, countEdge(nodes, map[int32]bool{10351: true})); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestStepsAreReportedOnce(t *testing.T) {
+	var got []Step
+	progress := Progress(func(s Step) { got = append(got, s) }).serial()
+	boom := errors.New("boom")
+	if err := progress.step("a", func(say func(string)) error { say("x"); say("x"); return nil }); err != nil {
+		t.Error(err)
+	}
+	if err := progress.step("b", func(func(string)) error { return boom }); !errors.Is(err, boom) {
+		t.Error(err)
+	}
+	want := []Step{
+		{"a", StepRunning, ""}, {"a", StepRunning, "x"}, {"a", StepDone, "x"},
+		{"b", StepRunning, ""}, {"b", StepFailed, "boom"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,200 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// hasError says whether a refusal (not a warning) names the field or an item of it.
+func hasError(problems []Problem, field string) bool {
+	for _, p := range problems {
+		if !p.Warning && (p.Field == field || strings.HasPrefix(p.Field, field+"[") || strings.HasPrefix(p.Field, field+".")) {
+			return p.Message != "" && p.Remedy != "" && p.Code != ""
+		}
+	}
+	return false
+}
+
+// check parses document over the defaults and validates it.
+func check(document string, facts ClusterFacts) []Problem {
+	s, err := Parse([]byte(document))
+	if err != nil {
+		var invalid *InvalidError
+		errors.As(err, &invalid)
+		return invalid.Problems
+	}
+	return s.Validate(facts)
+}
+
+// nest writes {a: {b: value}} for "a.b".
+func nest(path, value string) string {
+	parts := strings.Split(path, ".")
+	return "{" + strings.Join(parts, ": {") + ": " + value + strings.Repeat("}", len(parts))
+}
+
+func TestBadValues(t *testing.T) {
+	ports := []string{"-1", "65536", "1000000", "1.5", `"http"`, "[31000]"}
+	images := []string{`""`, "nginx", "nginx:", "Nginx:1", "https://x/y:1", "x y:1", "a@sha256:12", "7"}
+	bools := []string{"yes-please", "1", `"true"`, "[]", "{}"}
+	facts := ClusterFacts{NodePortMin: 30000, NodePortMax: 32767}
+	bad := map[string][]string{
+		"serviceType":                            {"ClusterIP", "nodeport", `""`, "3", "[NodePort]"},
+		"ha":                                     bools,
+		"dynamicController":                      bools,
+		"cloudHub.advertiseAddress":              {"[127.0.0.1]", "[0.0.0.0]", "[224.0.0.1]", "[169.254.1.1]", `["fe80::1"]`, `["::1"]`, `["https://x.example.com"]`, `["x.example.com:10000"]`, `["a b"]`, `[""]`, "[1.2.3]", "[300.1.1.1]", "[203.0.113.7, 203.0.113.7]", "203.0.113.7", `["x\ny.example.com"]`},
+		"cloudHub.nodeLimit":                     {"0", "-5", "100001", "many", "1.5"},
+		"cloudHub.webSocket.port":                append(ports, "80", "40000"),
+		"cloudHub.webSocket.enable":              bools,
+		"cloudHub.webSocket.externalPort":        ports,
+		"cloudHub.https.port":                    append(ports, "31000", "443"),
+		"cloudHub.https.externalPort":            append(ports, "31000"),
+		"cloudHub.https.enable":                  bools,
+		"cloudHub.quic.port":                     ports,
+		"cloudHub.quic.enable":                   bools,
+		"cloudHub.quic.externalPort":             ports,
+		"cloudStream.enable":                     bools,
+		"cloudStream.port":                       append(ports, "31000", "10003"),
+		"cloudStream.tunnelPort":                 append(ports, "31003", "31002"),
+		"cloudStream.tunnelExternalPort":         append(ports, "31000"),
+		"edgeWatcher.destinationAddress":         {"cloudcore", "127.0.0.1", "0.0.0.0", "1.2.3.4:31003", "10.0.0.0/8", `"::1"`, "7"},
+		"edgeWatcher.destinationPort":            {"-1", "65536", "99999", "1.5", `"31003"`},
+		"edgeWatcher.logPort":                    {"0", "-1", "65536", "1.5", `"10350"`},
+		"edgeWatcher.metricsPort":                {"0", "-1", "65536", "1.5", `"10250"`},
+		"edgeWatcher.serviceCIDRs":               {"[10.96.0.0]", "[10.96.0.0/33]", "[x]", `[""]`, "10.96.0.0/12"},
+		"streamGuard.enable":                     bools,
+		"streamGuard.admit":                      {"[0.0.0.0/0]", `["::/0"]`, "[prometheus]", "[10.0.0.0/33]", `[""]`, "10.0.0.1"},
+		"images.registry":                        {"https://x", "x/", "X.example.com", "x y", "x:abc", "7"},
+		"images.cloudcore":                       images,
+		"images.edgeWatcher":                     images,
+		"images.iptablesOperator":                images,
+		"images.probe":                           images,
+		"images.pullPolicy":                      {"always", "Sometimes", `""`, "1", "[]"},
+		"images.pullSecrets":                     {"[Upper]", "[a_b]", `[""]`, "[a/b]", "x"},
+		"pods.cloudcore.nodeSelector":            {"{a b: x}", "{x: a b}", "{node-role.kubernetes.io/edge: \"\"}", "{a: 1}", "[]", "{-a: x}"},
+		"pods.cloudcore.tolerations":             {"[{operator: Maybe, key: a}]", "[{key: \"\"}]", "[{operator: Exists, key: a, value: b}]", "[{operator: Exists, effect: Never}]", "[{operator: Exists, key: a b}]", "[{what: x}]"},
+		"pods.edgeWatcher.resources.requests":    {"{cpu: lots}", "{cpu: \"-1\"}", "{gpu: \"1\"}", "{memory: 1}", "{memory: 10Q}"},
+		"pods.iptablesOperator.resources.limits": {"{cpu: lots}", "{cpu: \"-1\"}", "{gpu: \"1\"}", "{memory: 1}", "{memory: 10Q}"},
+		"extras.networkPolicy":                   bools,
+		"extras.serviceMonitors":                 bools,
+	}
+	for field, values := range bad {
+		if len(values) < 5 {
+			t.Errorf("%s: only %d bad values", field, len(values))
+		}
+		for _, value := range values {
+			document := nest(field, value)
+			problems := check(document, facts)
+			if len(problems) == 0 || !(hasError(problems, field) || wrongType(problems)) {
+				t.Errorf("%s: %s is accepted, or refused under another field: %v", document, value, problems)
+			}
+		}
+	}
+}
+
+// wrongType are refusals of the decoder, which name the field in their own way.
+func wrongType(problems []Problem) bool {
+	for _, p := range problems {
+		if p.Code == "WrongType" || p.Code == "UnknownField" || p.Code == "NotYAML" {
+			return true
+		}
+	}
+	return false
+}
+
+func TestCombinations(t *testing.T) {
+	two := []NodeFact{{Name: "a"}, {Name: "b"}}
+	for name, tc := range map[string]struct {
+		document string
+		facts    ClusterFacts
+		code     string
+		warning  bool
+	}{
+		"no way in":            {document: "{cloudHub: {webSocket: {enable: false}}}", code: "NoWayIn"},
+		"QUIC alone is enough": {document: "{cloudHub: {webSocket: {enable: false}, quic: {enable: true}}}"},
+		"joining disabled":     {document: "{cloudHub: {https: {enable: false}}}", code: "JoiningDisabled", warning: true},
+		"no logs":              {document: "{cloudStream: {enable: false}}", code: "NoLogsAndMetrics", warning: true},
+		"stream off, destination set": {
+			document: "{cloudStream: {enable: false}, edgeWatcher: {destinationAddress: 192.168.1.10}}", code: "StreamOff"},
+		"unguarded":          {document: "{streamGuard: {enable: false}}", code: "StreamUnguarded", warning: true},
+		"HA on one node":     {document: "{ha: true}", facts: ClusterFacts{Nodes: []NodeFact{{Name: "a"}, {Name: "e", Edge: true}}}, code: "HAOnOneNode", warning: true},
+		"HA, one cordoned":   {document: "{ha: true}", facts: ClusterFacts{Nodes: []NodeFact{{Name: "a"}, {Name: "b", Unschedulable: true}}}, code: "HAOnOneNode", warning: true},
+		"HA on two nodes":    {document: "{ha: true}", facts: ClusterFacts{Nodes: two}},
+		"collision":          {document: "{cloudHub: {https: {port: 31000}}}", code: "PortCollision"},
+		"collision outside":  {document: "{cloudHub: {https: {externalPort: 443}, webSocket: {externalPort: 443}}}", code: "PortCollision"},
+		"UDP beside TCP":     {document: "{cloudHub: {quic: {enable: true, port: 31000}}}"},
+		"collision with off": {document: "{cloudHub: {https: {enable: true, port: 31001}}}"},
+		"NodePort taken":     {document: "{}", facts: ClusterFacts{UsedNodePorts: []UsedNodePort{{31002, "TCP", "shop/web"}}}, code: "NodePortTaken"},
+		"NodePort of UDP":    {document: "{}", facts: ClusterFacts{UsedNodePorts: []UsedNodePort{{31002, "UDP", "shop/dns"}}}},
+		"taken, but LB":      {document: "{serviceType: LoadBalancer}", facts: ClusterFacts{UsedNodePorts: []UsedNodePort{{10002, "TCP", "shop/web"}}}},
+		"NodePort refused":   {document: "{}", facts: ClusterFacts{RefusedNodePorts: map[int]string{31004: "not in range"}}, code: "NodePortRefused"},
+		"destination is a node": {
+			document: "{edgeWatcher: {destinationAddress: 192.168.1.10}}",
+			facts:    ClusterFacts{Nodes: []NodeFact{{Name: "cp", InternalIPs: []string{"192.168.1.10"}}}}, code: "DestinationIsNode", warning: true},
+		"request above limit": {document: `{pods: {cloudcore: {resources: {requests: {cpu: "2"}, limits: {cpu: "1"}}}}}`, code: "AboveLimit"},
+		"DNS name":            {document: "{cloudHub: {advertiseAddress: [edge.example.com, 203.0.113.7, \"2001:db8::7\"]}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Parse([]byte(tc.document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			problems := s.Validate(tc.facts)
+			if tc.code == "" {
+				if len(problems) != 0 {
+					t.Errorf("unexpected: %v", problems)
+				}
+				return
+			}
+			if len(problems) != 1 && !strings.HasPrefix(name, "stream off") {
+				t.Fatalf("problems: %v, want one", problems)
+			}
+			last := problems[len(problems)-1]
+			if last.Code != tc.code || last.Warning != tc.warning {
+				t.Errorf("problem %v (warning %v), want %s (warning %v)", last.Code, last.Warning, tc.code, tc.warning)
+			}
+			if refused := AsError(problems) != nil; refused == tc.warning {
+				t.Errorf("refused = %v", refused)
+			}
+		})
+	}
+}
+
+// TestGeneratedSettings: whatever valid settings somebody thinks of are accepted.
+func TestGeneratedSettings(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 200 {
+		s := generated(random)
+		if problems := s.Validate(ClusterFacts{}); AsError(problems) != nil {
+			t.Errorf("%d: %v\n%+v", i, problems, s)
+		}
+	}
+}
+
+// generated are valid settings at random.
+func generated(r *rand.Rand) Settings {
+	s := Default([]ServiceType{NodePort, LoadBalancer}[r.IntN(2)])
+	s.HA, s.DynamicController = r.IntN(2) == 0, r.IntN(2) == 0
+	s.CloudHub.NodeLimit = 1 + r.IntN(100000)
+	s.CloudHub.QUIC.Enable = r.IntN(2) == 0
+	s.CloudHub.WebSocket.Enable = !s.CloudHub.QUIC.Enable || r.IntN(2) == 0
+	s.CloudHub.HTTPS.Enable, s.CloudStream.Enable = r.IntN(4) > 0, r.IntN(4) > 0
+	base := 30000 + r.IntN(2700)
+	s.CloudHub.WebSocket.Port, s.CloudHub.QUIC.Port, s.CloudHub.HTTPS.Port = base, base+1, base+2
+	s.CloudStream.Port, s.CloudStream.TunnelPort = base+3, base+4
+	if r.IntN(2) == 0 {
+		s.CloudHub.HTTPS.ExternalPort = 443
+	}
+	s.CloudHub.AdvertiseAddress = []string{fmt.Sprintf("203.0.113.%d", 1+r.IntN(250)), fmt.Sprintf("edge-%d.example.com", r.IntN(1<<30))}
+	if s.CloudStream.Enable && r.IntN(2) == 0 {
+		s.EdgeWatcher.DestinationAddress = fmt.Sprintf("192.168.1.%d", 1+r.IntN(250))
+		s.EdgeWatcher.DestinationPort = 1 + r.IntN(65535)
+	}
+	s.StreamGuard.Admit = []string{fmt.Sprintf("10.%d.0.0/16", r.IntN(255)), "2001:db8::1"}
+	s.Images.Registry = []string{"", "registry.example.com:5000/mirror", "localhost:5000"}[r.IntN(3)]
+	s.Pods.CloudCore.NodeSelector = map[string]string{"pool": fmt.Sprintf("p%d", r.IntN(9))}
+	s.Pods.EdgeWatcher.Resources.Limits = map[string]string{"memory": fmt.Sprintf("%dMi", 64+r.IntN(1000))}
+	return s
+}

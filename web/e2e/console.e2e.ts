@@ -1,0 +1,118 @@
+import AxeBuilder from '@axe-core/playwright';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launch, open, signIn, site } from './site';
+
+const { console: served, tokens } = site();
+let browser: Browser;
+let cluster = '';
+let pod = '';
+
+beforeAll(async () => {
+  browser = await launch();
+  const { page } = await open(browser, served.url);
+  await signIn(page, tokens.admin);
+  cluster = (await page.locator('table tbody a').first().innerText()).trim();
+  await page.goto(`/clusters/${cluster}/pods`);
+  pod = (await page.locator('table tbody a').first().getAttribute('href')) ?? '';
+});
+
+afterAll(() => browser?.close());
+
+describe('sign-in', () => {
+  test('a wrong token is refused with a remedy', async () => {
+    const { page } = await open(browser, served.url);
+    await page.goto('/');
+    await page.fill('#token', 'guess');
+    await page.click('button[type=submit]');
+    await expect.poll(() => page.getByRole('alert').innerText()).toContain('kubectl create token');
+  });
+
+  test('signing out ends the session', async () => {
+    const { page } = await open(browser, served.url);
+    await signIn(page, tokens.viewer);
+    await page.getByRole('button', { name: /Account of/ }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.waitForSelector('#token');
+    expect((await page.request.get('/api/v1/clusters')).status()).toBe(401);
+  });
+});
+
+describe('a viewer', () => {
+  test('sees KubeEdge read-only with the reason', async () => {
+    const { page, errors } = await open(browser, served.url);
+    await signIn(page, tokens.viewer);
+    await page.goto(`/clusters/${cluster}/kubeedge`);
+    await page.getByText('You see this page read-only').waitFor();
+    expect(await page.locator('#kubeedge-toggle').isDisabled()).toBe(true);
+    const answer = await page.request.delete(`/api/v1/clusters/${cluster}/kubeedge`, { headers: { Origin: served.url } });
+    expect(answer.status()).toBe(403);
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('logs', () => {
+  test('arrive, go on by themselves and can be searched', async () => {
+    const { page, errors } = await open(browser, served.url);
+    await signIn(page, tokens.viewer);
+    await page.goto(pod);
+    await page.getByRole('link', { name: /^Logs of/ }).first().click();
+    const rows = page.locator('.ew-log-row');
+    await rows.first().waitFor();
+    const before = await rows.last().innerText();
+    await expect.poll(() => rows.last().innerText(), { timeout: 30_000 }).not.toBe(before);
+    const word = before.split(/\s+/)[0] ?? '';
+    await page.getByPlaceholder('Search in the log').fill(word);
+    await page.locator('.ew-log mark').first().waitFor();
+    expect(errors).toEqual([]);
+  });
+});
+
+describe('the join wizard', () => {
+  test('makes a code, shows the line without the code in a URL, and follows the phases', async () => {
+    const { page, errors } = await open(browser, served.url);
+    await signIn(page, tokens.admin);
+    await page.goto(`/clusters/${cluster}/join`);
+    await page.fill('#nodeName', 'Not A Name');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await expect.poll(() => page.locator('#nodeName-help').innerText()).toContain('lower-case');
+    const name = `ui-test-${Date.now().toString(36)}`;
+    await page.fill('#nodeName', name);
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByText('The code is good for').waitFor();
+    await page.getByRole('button', { name: 'Watch it arrive' }).click();
+    await page.getByText('Waiting for the device').waitFor();
+    const enrollment = new URL(page.url()).searchParams.get('enrollment') ?? '';
+    const answer = await page.request.patch(`/api/v1/clusters/${cluster}/enrollments/${enrollment}`, { headers: { Origin: served.url }, data: { state: 'Revoked' } });
+    expect(answer.status()).toBe(200);
+    expect(errors.filter((e) => !e.includes('422'))).toEqual([]);
+  });
+});
+
+describe('accessibility', () => {
+  const paths = () => ['/clusters', `/clusters/${cluster}/nodes`, `/clusters/${cluster}/pods`, pod, `${pod}/logs`, `/clusters/${cluster}/kubeedge?tab=status`, `/clusters/${cluster}/kubeedge?tab=settings`, `/clusters/${cluster}/kubeedge?tab=firewall`, `/clusters/${cluster}/join`];
+  for (const language of ['en', 'zh'] as const) {
+    for (const theme of ['light', 'dark'] as const) {
+      test(`axe finds nothing (${language}, ${theme})`, async () => {
+        const { page } = await open(browser, served.url, language, theme);
+        await page.goto('/');
+        await page.waitForSelector('#token');
+        const found: string[] = [];
+        const look = async (path: string) => {
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          for (const v of violations) found.push(`${path}: ${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+        };
+        await look('/sign-in');
+        await signIn(page, tokens.admin);
+        for (const path of paths()) {
+          await page.goto(path);
+          await page.waitForSelector('h1');
+          await page.waitForSelector('[role=progressbar][class*=spinner]', { state: 'detached' });
+          await page.waitForTimeout(500);
+          await look(path);
+        }
+        expect(found).toEqual([]);
+      });
+    }
+  }
+});

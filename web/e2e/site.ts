@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { chromium, type Browser, type Page } from 'playwright-core';
+
+/** What the sandbox says about itself. EDGEWAY_SITE may name another file. */
+export interface Site {
+  console: { url: string };
+  tokens: { admin: string; viewer: string };
+}
+
+export function site(): Site {
+  return JSON.parse(readFileSync(process.env.EDGEWAY_SITE ?? '../.sandbox/site.json', 'utf8')) as Site;
+}
+
+const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: quiet });
+}
+
+/** A page that fails the test at an uncaught error or a violated content policy. */
+export async function open(browser: Browser, base: string, language: 'en' | 'zh' = 'en', theme: 'light' | 'dark' = 'light'): Promise<{ page: Page; errors: string[] }> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: base, viewport: { width: 1400, height: 900 } });
+  await context.addInitScript(`localStorage.setItem('edgeway.language', '${language}'); localStorage.setItem('edgeway.theme', '${theme}');`);
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const errors: string[] = [];
+  page.on('pageerror', (e) => errors.push(e.message));
+  page.on('console', (m) => {
+    if (m.type() === 'error' && !m.text().includes('status of 401')) errors.push(m.text());
+  });
+  return { page, errors };
+}
+
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.goto('/');
+  await page.fill('#token', token);
+  await page.click('button[type=submit]');
+  await page.waitForSelector('table');
+}
