@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/action"
+	"helm.sh/helm/v4/pkg/chart/common"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -99,6 +100,9 @@ func TestPortZeroIsTheDefault(t *testing.T) {
 		}
 		install := action.NewInstall(action.NewConfiguration())
 		install.DryRunStrategy, install.ReleaseName, install.Namespace, install.SkipCRDs = action.DryRunClient, ReleaseName, Namespace, true
+		if install.KubeVersion, err = common.ParseKubeVersion("v1.36.3"); err != nil {
+			t.Fatal(err)
+		}
 		done, err := install.Run(chart, map[string]any{
 			"serviceType": string(service), "cloudHub": map[string]any{"advertiseAddress": []any{"203.0.113.7"}},
 		})

@@ -62,31 +62,62 @@ func (c Cluster) Server() string { return "https://" + c.ControlPlane.IP + ":644
 // Kubeconfig is the path of the cluster-admin's kubeconfig.
 func (c Cluster) Kubeconfig() string { return filepath.Join(c.Dir, "admin.kubeconfig") }
 
+type m = map[string]any
+
 // writeKubeconfig makes a kubeconfig with the certificates embedded, so that it
 // is one file that can be copied.
 func (c Cluster) writeKubeconfig(file, cert string) error {
-	enc := func(name string) (string, error) {
-		b, err := os.ReadFile(c.pki().File(name))
-		return base64.StdEncoding.EncodeToString(b), err
-	}
-	ca, err := enc(clusterCA + ".crt")
+	user, err := c.certUser(cert)
 	if err != nil {
 		return err
 	}
-	crt, err := enc(cert + ".crt")
+	return c.writeKubeconfigFor(file, cert, user)
+}
+
+// WriteAnonymousKubeconfig makes a kubeconfig without credentials: it tells where
+// the cluster is.
+func (c Cluster) WriteAnonymousKubeconfig(file string) error {
+	return c.writeKubeconfigFor(file, "anonymous", m{})
+}
+
+// WriteImpersonatingKubeconfig makes a kubeconfig whose user is somebody else,
+// with that one's rights only.
+func (c Cluster) WriteImpersonatingKubeconfig(file, as string) error {
+	user, err := c.certUser("admin")
 	if err != nil {
 		return err
 	}
-	key, err := enc(cert + ".key")
+	user["as"] = as
+	return c.writeKubeconfigFor(file, "impersonator", user)
+}
+
+func (c Cluster) certUser(cert string) (m, error) {
+	crt, err := c.encoded(cert + ".crt")
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.encoded(cert + ".key")
+	if err != nil {
+		return nil, err
+	}
+	return m{"client-certificate-data": crt, "client-key-data": key}, nil
+}
+
+func (c Cluster) encoded(name string) (string, error) {
+	b, err := os.ReadFile(c.pki().File(name))
+	return base64.StdEncoding.EncodeToString(b), err
+}
+
+func (c Cluster) writeKubeconfigFor(file, name string, user m) error {
+	ca, err := c.encoded(clusterCA + ".crt")
 	if err != nil {
 		return err
 	}
-	type m = map[string]any
 	b, err := yaml.Marshal(m{
 		"apiVersion": "v1", "kind": "Config", "current-context": c.Name,
 		"clusters": []m{{"name": c.Name, "cluster": m{"server": c.Server(), "certificate-authority-data": ca}}},
-		"users":    []m{{"name": cert, "user": m{"client-certificate-data": crt, "client-key-data": key}}},
-		"contexts": []m{{"name": c.Name, "context": m{"cluster": c.Name, "user": cert}}},
+		"users":    []m{{"name": name, "user": user}},
+		"contexts": []m{{"name": c.Name, "context": m{"cluster": c.Name, "user": name}}},
 	})
 	if err != nil {
 		return fmt.Errorf("kubeconfig %s: %w", file, err)

@@ -62,7 +62,7 @@ func (c Cluster) kubelet(n Node, cert string) (hosts.Service, error) {
 		config[k] = v
 	}
 	file := filepath.Join(c.Dir, cert+".yaml")
-	if err := writeYAML(file, config); err != nil {
+	if err := WriteYAML(file, config); err != nil {
 		return hosts.Service{}, err
 	}
 	labels := make([]string, 0, len(n.Labels))
@@ -101,13 +101,14 @@ func (c Cluster) proxy(n Node) (hosts.Service, error) {
 		"conntrack": map[string]any{"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
 	}
 	file := filepath.Join(c.Dir, "kube-proxy-"+n.Host.Name+".yaml")
-	if err := writeYAML(file, config); err != nil {
+	if err := WriteYAML(file, config); err != nil {
 		return hosts.Service{}, err
 	}
 	return c.program("kube-proxy", "--config="+file), nil
 }
 
-func writeYAML(file string, v any) error {
+// WriteYAML writes a value as a YAML file.
+func WriteYAML(file string, v any) error {
 	b, err := yaml.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

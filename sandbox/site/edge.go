@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/yaml"
 
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
@@ -25,15 +26,16 @@ const (
 // startEdgeRuntimes gives every edge host its containerd and images, as a device
 // has them before it joins.
 func (s Site) startEdgeRuntimes(ctx context.Context, set imageSet) error {
+	group, ctx := errgroup.WithContext(ctx)
 	for _, e := range s.Edges {
-		if err := cluster.StartRuntime(ctx, s.self(), e.Host, e.PodCIDR, set.pause.Ref); err != nil {
-			return err
-		}
-		if err := images.Load(ctx, e.Host, set.edge()...); err != nil {
-			return err
-		}
+		group.Go(func() error {
+			if err := cluster.StartRuntime(ctx, s.self(), e.Host, e.PodCIDR, set.pause.Ref); err != nil {
+				return err
+			}
+			return images.Load(ctx, e.Host, set.edge()...)
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // joinEdges starts EdgeCore on the hosts that `up` joins.

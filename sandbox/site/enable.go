@@ -46,6 +46,7 @@ func (s Site) finish(ctx context.Context, w io.Writer, c cluster.Cluster) error 
 	if s.KubeEdgeDir != "" {
 		r.KubeEdge = s.KubeEdgeDir
 	}
+	r.Console.URL = consoleURL()
 	if err := c.SharedKubeconfig(r.Kubeconfig); err != nil {
 		return err
 	}

@@ -15,9 +15,14 @@ type imageSet struct {
 	cloudCore, edgeWatcher, operator images.Image
 }
 
-// cloud and edge are what the hosts of each kind load.
+// cloud, worker and edge are what the hosts of each kind load: the product may
+// run on every cloud node, everything else on workers only.
 func (i imageSet) cloud() []images.Image {
-	return []images.Image{i.pause, i.busybox, i.cloudCore, i.edgeWatcher, i.operator, i.metricsServer}
+	return []images.Image{i.pause, i.cloudCore, i.edgeWatcher, i.operator}
+}
+
+func (i imageSet) worker() []images.Image {
+	return append(i.cloud(), i.busybox, i.metricsServer)
 }
 
 func (i imageSet) edge() []images.Image { return []images.Image{i.pause, i.busybox} }

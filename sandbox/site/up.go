@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
 	"github.com/edgeway-io/edgeway/sandbox/images"
 	"github.com/edgeway-io/edgeway/sandbox/manifests"
@@ -48,6 +50,7 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 			return err
 		}},
 		{"making hosts and networks", s.startHosts},
+		{"furnishing edge hosts", s.furnishEdges},
 		{"starting the control plane", func(ctx context.Context) error { return c.StartControlPlane(ctx) }},
 		{"starting cloud nodes", func(ctx context.Context) error { return s.startCloudNodes(ctx, c, set) }},
 		{"starting the edge hosts' runtimes", func(ctx context.Context) error { return s.startEdgeRuntimes(ctx, set) }},
@@ -55,6 +58,7 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 		{"enabling KubeEdge (charts/kubeedge)", func(ctx context.Context) error { return s.enable(ctx, c, set) }},
 		{"joining edge nodes", func(ctx context.Context) error { return s.joinEdges(ctx, c.Kubectl()) }},
 		{"waiting for edge nodes and their workload", func(ctx context.Context) error { return s.runWorkloads(ctx, c.Kubectl(), set) }},
+		{"starting the console", func(ctx context.Context) error { return s.startConsole(ctx, c) }},
 		{"waiting for logs and metrics through the tunnel", func(ctx context.Context) error { return s.waitObservable(ctx, c.Kubectl()) }},
 	}
 	if err := runSteps(ctx, w, time.Now(), steps); err != nil {
@@ -64,15 +68,20 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 }
 
 func (s Site) startCloudNodes(ctx context.Context, c cluster.Cluster, set imageSet) error {
+	group, groupCtx := errgroup.WithContext(ctx)
 	for _, n := range s.nodes() {
-		if err := c.StartNode(ctx, n); err != nil {
-			return err
-		}
+		group.Go(func() error {
+			if err := c.StartNode(groupCtx, n); err != nil {
+				return err
+			}
+			if n.Host.Name == s.Worker.Name {
+				return images.Load(groupCtx, n.Host, set.worker()...)
+			}
+			return images.Load(groupCtx, n.Host, set.cloud()...)
+		})
 	}
-	for _, n := range s.nodes() {
-		if err := images.Load(ctx, n.Host, set.cloud()...); err != nil {
-			return err
-		}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	k := c.Kubectl()
 	for _, n := range s.nodes() {

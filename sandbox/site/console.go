@@ -1,0 +1,87 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/edgeway-io/edgeway/sandbox/cluster"
+	"github.com/edgeway-io/edgeway/sandbox/hosts"
+)
+
+// redeemer is the ServiceAccount that the chart makes for code redemption.
+const redeemer = "system:serviceaccount:edgeway-join:edgeway-redeemer"
+
+func consoleURL() string { return "https://" + net.JoinHostPort(consoleIP, consolePort) }
+
+// startConsole serves the product's console on a host of its own, which both a
+// browser on the machine and the edge hosts reach.
+func (s Site) startConsole(ctx context.Context, c cluster.Cluster) error {
+	dir := filepath.Join(s.Dir, "console")
+	artifacts := filepath.Join(dir, "artifacts")
+	if err := os.MkdirAll(artifacts, 0o755); err != nil {
+		return err
+	}
+	for name, program := range map[string]string{"edgectl": filepath.Join(s.BinDir, "edgectl"), "edgecore": filepath.Join(s.kubeEdgeBin(), "edgecore")} {
+		if err := replaceLink(program, filepath.Join(artifacts, name+"-"+runtime.GOARCH)); err != nil {
+			return err
+		}
+	}
+	// People bring their own tokens; the console has no standing right but the redeemer's.
+	people, join := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "join.kubeconfig")
+	if err := c.WriteAnonymousKubeconfig(people); err != nil {
+		return err
+	}
+	if err := c.WriteImpersonatingKubeconfig(join, redeemer); err != nil {
+		return err
+	}
+	console := hosts.Service{Name: "console", Args: []string{
+		filepath.Join(s.BinDir, "edgeway"), "console",
+		"--kubeconfig", people, "--join-kubeconfig", join,
+		"--listen", net.JoinHostPort(consoleIP, consolePort), "--external-url", consoleURL(),
+		"--data-dir", filepath.Join(dir, "data"), "--artifacts", artifacts,
+	}}
+	if err := s.Console.StartService(ctx, s.self(), console); err != nil {
+		return err
+	}
+	err := cluster.Until(ctx, 30*time.Second, func(ctx context.Context) error {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(consoleIP, consolePort), time.Second)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("console (its log: %s): %w", s.Console.LogFile("console"), err)
+	}
+	return nil
+}
+
+func replaceLink(target, link string) error {
+	if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return os.Symlink(target, link)
+}
+
+// furnishEdges puts on every edge host what a device of this sandbox has before
+// it joins: the kubelet that the stand-in for EdgeCore runs, and the settings that
+// several kubelets on one kernel need.
+func (s Site) furnishEdges(ctx context.Context) error {
+	for _, e := range s.Edges {
+		config := filepath.Join(e.Host.Dir, "kubelet.yaml")
+		if err := cluster.WriteYAML(config, cluster.KubeletOnSharedKernel(e.Host)); err != nil {
+			return err
+		}
+		script := fmt.Sprintf("mkdir -p /etc/edgeway && cp '%s' /etc/edgeway/kubelet.yaml && ln -sf '%s' /usr/local/bin/kubelet",
+			config, filepath.Join(s.BinDir, "kube", "kubelet"))
+		if _, err := e.Host.Run(ctx, "sh", "-c", script); err != nil {
+			return err
+		}
+	}
+	return nil
+}
