@@ -159,7 +159,8 @@ func problemsError(problems []settings.Problem) *Error {
 func enrollError(problems enroll.Problems) *Error {
 	out := make([]settings.Problem, 0, len(problems))
 	for _, p := range problems {
-		out = append(out, settings.Problem{Field: p.Field, Value: p.Value, Code: p.Code, Message: p.Message, Remedy: p.Remedy})
+		out = append(out, settings.Problem{Field: p.Field, Value: p.Value, Code: p.Code,
+			Message: strings.TrimSpace(fmt.Sprintf("%q %s", p.Value, p.Message)), Remedy: p.Remedy})
 	}
 	return problemsError(out)
 }

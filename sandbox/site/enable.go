@@ -22,6 +22,7 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 			"cloudCore":        set.cloudCore.Ref,
 			"edgeWatcher":      set.edgeWatcher.Ref,
 			"iptablesOperator": set.operator.Ref,
+			"probe":            set.probe.Ref,
 			"pullPolicy":       "IfNotPresent",
 		},
 	})

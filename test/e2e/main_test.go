@@ -22,7 +22,14 @@ var site struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Kubectl    string `json:"kubectl"`
 	KubeEdge   string `json:"kubeedge"`
-	Hosts      []struct {
+	Console    struct {
+		URL string `json:"url"`
+	} `json:"console"`
+	Tokens struct {
+		Admin  string `json:"admin"`
+		Viewer string `json:"viewer"`
+	} `json:"tokens"`
+	Hosts []struct {
 		Name      string   `json:"name"`
 		Role      string   `json:"role"`
 		Addresses []string `json:"addresses"`

@@ -25,7 +25,7 @@ describe('sign-in', () => {
     await page.goto('/');
     await page.fill('#token', 'guess');
     await page.click('button[type=submit]');
-    await expect.poll(() => page.getByRole('alert').innerText()).toContain('kubectl create token');
+    await expect.poll(() => page.getByRole('alert').innerText(), { timeout: 30_000 }).toContain('kubectl create token');
   });
 
   test('signing out ends the session', async () => {
@@ -73,11 +73,11 @@ describe('the join wizard', () => {
     const { page, errors } = await open(browser, served.url);
     await signIn(page, tokens.admin);
     await page.goto(`/clusters/${cluster}/join`);
-    await page.fill('#nodeName', 'Not A Name');
+    await page.fill('#join-nodeName', 'Not A Name');
     await page.getByRole('button', { name: 'Next' }).click();
-    await expect.poll(() => page.locator('#nodeName-help').innerText()).toContain('lower-case');
+    await expect.poll(() => page.locator('#join-nodeName-help').innerText(), { timeout: 30_000 }).toContain('lower-case');
     const name = `ui-test-${Date.now().toString(36)}`;
-    await page.fill('#nodeName', name);
+    await page.fill('#join-nodeName', name);
     await page.getByRole('button', { name: 'Next' }).click();
     await page.getByText('The code is good for').waitFor();
     await page.getByRole('button', { name: 'Watch it arrive' }).click();

@@ -7,7 +7,7 @@ import { startI18n } from './lib/i18n';
 import { applyTheme, storedTheme } from './lib/theme';
 
 applyTheme(storedTheme());
-startI18n();
+await startI18n();
 
 const root = document.getElementById('root');
 if (root) {

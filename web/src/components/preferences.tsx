@@ -14,7 +14,7 @@ export function Preferences() {
   const [theme, setTheme] = useState(storedTheme);
   const choose = (value: string) => {
     const [kind, which] = value.split(':');
-    if (kind === 'language') setLanguage(which as Language);
+    if (kind === 'language') void setLanguage(which as Language);
     if (kind === 'theme') {
       applyTheme(which as Theme);
       setTheme(which as Theme);

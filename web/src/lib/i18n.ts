@@ -1,7 +1,5 @@
 import i18n from 'i18next';
 import { initReactI18next } from 'react-i18next';
-import en from '../locales/en.json';
-import zh from '../locales/zh.json';
 
 /** Languages of the console, as they call themselves. */
 export const languages = { en: 'English', zh: '中文' } as const;
@@ -15,21 +13,31 @@ function preferred(): Language {
   return navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }
 
-/** Loads both languages and shows the preferred one. */
-export function startI18n(language: Language = preferred()): void {
-  void i18n.use(initReactI18next).init({
-    lng: language,
-    fallbackLng: 'en',
-    resources: { en: { translation: en }, zh: { translation: zh } },
-    interpolation: { escapeValue: false }, // React escapes
-    initAsync: false,
-  });
+const load = {
+  en: () => import('../locales/en.json'),
+  zh: () => import('../locales/zh.json'),
+};
+
+async function use(language: Language): Promise<void> {
+  if (!i18n.hasResourceBundle(language, 'translation')) {
+    i18n.addResourceBundle(language, 'translation', (await load[language]()).default);
+  }
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 }
 
+/** Shows the preferred language; only that one is loaded. */
+export async function startI18n(language: Language = preferred()): Promise<void> {
+  await i18n.use(initReactI18next).init({
+    lng: language,
+    resources: {},
+    interpolation: { escapeValue: false }, // React escapes
+  });
+  await use(language);
+}
+
 /** Switches the language and remembers it. */
-export function setLanguage(language: Language): void {
+export async function setLanguage(language: Language): Promise<void> {
   localStorage.setItem(key, language);
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  void i18n.changeLanguage(language);
+  await use(language);
+  await i18n.changeLanguage(language);
 }

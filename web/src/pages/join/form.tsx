@@ -20,7 +20,10 @@ interface Props {
 
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
-/** Step 1: what the node is and where it finds CloudCore. */
+/**
+ * Step 1: what the node is and where it finds CloudCore. The ids carry a prefix:
+ * a field with the id nodeName would hide the form's own property of that name.
+ */
 export function JoinForm({ cluster, initial, onMade }: Props) {
   const { t } = useTranslation();
   const navigate = useNavigate();
@@ -49,22 +52,22 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
       }}
     >
       {make.error && <InlineError error={make.error} />}
-      <Text id="nodeName" label={t('join.nodeName')} value={r.nodeName} required problem={problem('nodeName')} help={t('join.nodeNameHelp')} onChange={(nodeName) => change({ nodeName })} />
-      <FormGroup label={t('join.arch')} fieldId="arch" isRequired>
-        <FormSelect id="arch" value={r.arch} onChange={(_, v) => change({ arch: v as Request['arch'] })}>
+      <Text id="join-nodeName" label={t('join.nodeName')} value={r.nodeName} required problem={problem('nodeName')} help={t('join.nodeNameHelp')} onChange={(nodeName) => change({ nodeName })} />
+      <FormGroup label={t('join.arch')} fieldId="join-arch" isRequired>
+        <FormSelect id="join-arch" value={r.arch} onChange={(_, v) => change({ arch: v as Request['arch'] })}>
           <FormSelectOption value="amd64" label="x64" />
           <FormSelectOption value="arm64" label="ARM64" />
           <FormSelectOption value="arm" label="ARM32" />
         </FormSelect>
       </FormGroup>
-      <Text id="nodeIP" label={t('join.nodeIP')} value={r.nodeIP} required problem={problem('nodeIP')} help={t('join.nodeIPHelp')} onChange={(nodeIP) => change({ nodeIP })} />
+      <Text id="join-nodeIP" label={t('join.nodeIP')} value={r.nodeIP} required problem={problem('nodeIP')} help={t('join.nodeIPHelp')} onChange={(nodeIP) => change({ nodeIP })} />
       <div className="ew-form-row">
-        <Text id="cloudCore" label={t('join.cloudCore')} value={address} required problem={problem('cloudCore.host', 'cloudCore.webSocketPort')} onChange={setAddress} />
-        <Port id="certPort" label={t('join.certPort')} value={r.cloudCore.certPort} problem={problem('cloudCore.certPort')} onChange={(certPort) => core({ certPort })} />
-        <Port id="quicPort" label={t('join.quicPort')} value={r.cloudCore.quicPort} problem={problem('cloudCore.quicPort')} help={r.cloudCore.quicPort === 0 ? t('join.off') : undefined} onChange={(quicPort) => core({ quicPort })} />
-        <Port id="tunnelPort" label={t('join.tunnelPort')} value={r.cloudCore.tunnelPort} problem={problem('cloudCore.tunnelPort')} help={r.cloudCore.tunnelPort === 0 ? t('join.off') : undefined} onChange={(tunnelPort) => core({ tunnelPort })} />
+        <Text id="join-cloudCore" label={t('join.cloudCore')} value={address} required problem={problem('cloudCore.host', 'cloudCore.webSocketPort')} onChange={setAddress} />
+        <Port id="join-certPort" label={t('join.certPort')} value={r.cloudCore.certPort} problem={problem('cloudCore.certPort')} onChange={(certPort) => core({ certPort })} />
+        <Port id="join-quicPort" label={t('join.quicPort')} value={r.cloudCore.quicPort} problem={problem('cloudCore.quicPort')} help={r.cloudCore.quicPort === 0 ? t('join.off') : undefined} onChange={(quicPort) => core({ quicPort })} />
+        <Port id="join-tunnelPort" label={t('join.tunnelPort')} value={r.cloudCore.tunnelPort} problem={problem('cloudCore.tunnelPort')} help={r.cloudCore.tunnelPort === 0 ? t('join.off') : undefined} onChange={(tunnelPort) => core({ tunnelPort })} />
       </div>
-      <Rows label={t('join.labels')} problem={problem('labels')} add={() => setLabels([...labels, ['', '']])} addLabel={t('join.addLabel')}>
+      <Rows id="join-labels" label={t('join.labels')} problem={problem('labels')} add={() => setLabels([...labels, ['', '']])} addLabel={t('join.addLabel')}>
         {labels.map(([key, value], i) => (
           <div className="ew-form-row" key={i}>
             <TextInput aria-label={t('join.labelKey', { n: i + 1 })} value={key} onChange={(_, v) => setLabels(replace(labels, i, [v, value]))} />
@@ -73,7 +76,7 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
           </div>
         ))}
       </Rows>
-      <Rows label={t('join.taints')} problem={problem('taints')} add={() => change({ taints: [...r.taints, { key: '', value: '', effect: 'NoSchedule' }] })} addLabel={t('join.addTaint')}>
+      <Rows id="join-taints" label={t('join.taints')} problem={problem('taints')} add={() => change({ taints: [...r.taints, { key: '', value: '', effect: 'NoSchedule' }] })} addLabel={t('join.addTaint')}>
         {r.taints.map((taint, i) => {
           const edit = (part: Partial<Taint>) => change({ taints: replace(r.taints, i, { ...taint, ...part }) });
           return (
@@ -90,21 +93,21 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
           );
         })}
       </Rows>
-      <FormGroup role="group" label={t('join.components')} fieldId="components" isStack>
-        <Checkbox id="edgeStream" label={t('join.edgeStream')} description={t('join.edgeStreamHelp')} isChecked={r.edgeStream} onChange={(_, edgeStream) => change({ edgeStream })} />
-        <Checkbox id="edgeMesh" label={t('join.edgeMesh')} description={t('join.edgeMeshHelp')} isChecked={r.edgeMesh} onChange={(_, edgeMesh) => change({ edgeMesh })} />
-        <Checkbox id="eventBus" label={t('join.eventBus')} description={t('join.eventBusHelp')} isChecked={r.eventBus} onChange={(_, eventBus) => change({ eventBus })} />
+      <FormGroup role="group" label={t('join.components')} fieldId="join-components" isStack>
+        <Checkbox id="join-edgeStream" label={t('join.edgeStream')} description={t('join.edgeStreamHelp')} isChecked={r.edgeStream} onChange={(_, edgeStream) => change({ edgeStream })} />
+        <Checkbox id="join-edgeMesh" label={t('join.edgeMesh')} description={t('join.edgeMeshHelp')} isChecked={r.edgeMesh} onChange={(_, edgeMesh) => change({ edgeMesh })} />
+        <Checkbox id="join-eventBus" label={t('join.eventBus')} description={t('join.eventBusHelp')} isChecked={r.eventBus} onChange={(_, eventBus) => change({ eventBus })} />
       </FormGroup>
       <ExpandableSection toggleText={t('join.more')}>
-        <Text id="runtimeEndpoint" label={t('join.runtime')} value={r.runtimeEndpoint ?? ''} problem={problem('runtimeEndpoint')} help={t('join.runtimeHelp')} onChange={(runtimeEndpoint) => change({ runtimeEndpoint })} />
-        <FormGroup label={t('join.cgroup')} fieldId="cgroup">
-          <FormSelect id="cgroup" value={r.cgroupDriver ?? ''} onChange={(_, v) => change({ cgroupDriver: v as Request['cgroupDriver'] })}>
+        <Text id="join-runtimeEndpoint" label={t('join.runtime')} value={r.runtimeEndpoint ?? ''} problem={problem('runtimeEndpoint')} help={t('join.runtimeHelp')} onChange={(runtimeEndpoint) => change({ runtimeEndpoint })} />
+        <FormGroup label={t('join.cgroup')} fieldId="join-cgroup">
+          <FormSelect id="join-cgroup" value={r.cgroupDriver ?? ''} onChange={(_, v) => change({ cgroupDriver: v as Request['cgroupDriver'] })}>
             <FormSelectOption value="" label={t('join.cgroupAuto')} />
             <FormSelectOption value="systemd" label="systemd" />
             <FormSelectOption value="cgroupfs" label="cgroupfs" />
           </FormSelect>
         </FormGroup>
-        <Port id="lifetime" label={t('join.lifetime')} value={r.lifetimeMinutes} problem={problem('lifetime')} onChange={(lifetimeMinutes) => change({ lifetimeMinutes })} />
+        <Port id="join-lifetime" label={t('join.lifetime')} value={r.lifetimeMinutes} problem={problem('lifetime')} onChange={(lifetimeMinutes) => change({ lifetimeMinutes })} />
       </ExpandableSection>
       <ActionGroup>
         <Button type="submit" isLoading={make.isPending} isDisabled={make.isPending || r.nodeName.trim() === ''}>
@@ -153,14 +156,14 @@ function Help({ id, problem, help }: { id: string; problem?: Problem; help?: str
   );
 }
 
-function Rows({ label, problem, add, addLabel, children }: { label: string; problem?: Problem; add: () => void; addLabel: string; children: ReactNode }) {
+function Rows({ id, label, problem, add, addLabel, children }: { id: string; label: string; problem?: Problem; add: () => void; addLabel: string; children: ReactNode }) {
   return (
-    <FormGroup role="group" label={label} fieldId={label}>
+    <FormGroup role="group" label={label} fieldId={id}>
       {children}
       <Button variant="link" icon={<PlusCircleIcon />} onClick={add}>
         {addLabel}
       </Button>
-      <Help id={`${label}-help`} problem={problem} />
+      <Help id={`${id}-help`} problem={problem} />
     </FormGroup>
   );
 }

@@ -1,0 +1,77 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"testing"
+	"time"
+)
+
+// console is a signed-in client of the console's REST API.
+type console struct {
+	http *http.Client
+	url  string
+}
+
+// signIn opens a session with a token.
+func signIn(t *testing.T, token string) console {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := console{
+		url: site.Console.URL,
+		http: &http.Client{
+			Jar: jar, Timeout: 30 * time.Second,
+			// The console made its certificate itself; the browser tests look at that.
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+		},
+	}
+	if err := c.call(http.MethodPost, "/api/v1/session", map[string]string{"token": token}, nil); err != nil {
+		t.Fatalf("signing in: %v", err)
+	}
+	return c
+}
+
+// call sends a request with our own Origin, as a browser does, and reads the
+// answer into out.
+func (c console) call(method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequest(method, c.url+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Origin", c.url)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= 400 {
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	}
+	if out == nil || len(text) == 0 {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}

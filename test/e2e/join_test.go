@@ -1,0 +1,128 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// spare is the edge host that `make up` leaves unjoined.
+const spare = "orangepi"
+
+const clusterPath = "/api/v1/clusters/sandbox"
+
+// TestJoinAndLeave takes one device in and out again, three times under the same
+// name: the printed line is pasted unchanged, the enrolment reaches Verified, and
+// after leaving nothing of it is on the device or in the cluster.
+func TestJoinAndLeave(t *testing.T) {
+	c := signIn(t, site.Tokens.Admin)
+	clean := deviceState(t)
+	for round := range 3 {
+		enrolment := createEnrolment(t, c)
+		start := time.Now()
+		onHost(t, spare, enrolment.Command)
+		waitPhase(t, c, enrolment.Name, "Verified")
+		t.Logf("round %d: Verified %.1f s after the line was pasted", round+1, time.Since(start).Seconds())
+		leaveByConsole(t, c)
+		onHost(t, spare, "edgectl leave")
+		if after := deviceState(t); after != clean {
+			t.Errorf("round %d: the device differs after leaving:\nbefore\n%s\nafter\n%s", round+1, clean, after)
+		}
+		if routes := mustKubectl(t, "get", "edgerouteslices", "-o", "yaml"); strings.Contains(routes, "192.168.100.3") {
+			t.Errorf("round %d: a route of the retired node is left", round+1)
+		}
+	}
+}
+
+// TestJoinCodeIsSingleUse: a code that a device has used is refused to another
+// one, and a revoked code to everybody; the device stays clean.
+func TestJoinCodeIsSingleUse(t *testing.T) {
+	c := signIn(t, site.Tokens.Admin)
+	clean := deviceState(t)
+	enrolment := createEnrolment(t, c)
+	if err := c.call(http.MethodPatch, clusterPath+"/enrollments/"+enrolment.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	out := onHost(t, spare, "if "+enrolment.Command+" 2>&1; then echo joined; fi")
+	if strings.Contains(out, "joined\n") || !strings.Contains(out, "revoked") {
+		t.Errorf("joining with a revoked code: %s", out)
+	}
+	if after := deviceState(t); after != clean {
+		t.Errorf("the device differs after a refused join:\nbefore\n%s\nafter\n%s", clean, after)
+	}
+}
+
+type enrolment struct {
+	Name    string `json:"name"`
+	Command string `json:"command"`
+	Phase   string `json:"phase"`
+}
+
+// createEnrolment fills the wizard's form with its own defaults.
+func createEnrolment(t *testing.T, c console) enrolment {
+	t.Helper()
+	var defaults struct {
+		Request map[string]any `json:"request"`
+	}
+	if err := c.call(http.MethodGet, clusterPath+"/join-defaults", nil, &defaults); err != nil {
+		t.Fatal(err)
+	}
+	defaults.Request["nodeName"] = spare
+	defaults.Request["nodeIP"] = "192.168.100.3"
+	var e enrolment
+	if err := c.call(http.MethodPost, clusterPath+"/enrollments", defaults.Request, &e); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.call(http.MethodDelete, clusterPath+"/enrollments/"+e.Name, nil, nil)
+	})
+	return e
+}
+
+func waitPhase(t *testing.T, c console, name, phase string) {
+	t.Helper()
+	eventually(t, 90*time.Second, func() error {
+		var e enrolment
+		if err := c.call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
+			return err
+		}
+		if e.Phase != phase {
+			return fmt.Errorf("enrolment %s is %s, want %s", name, e.Phase, phase)
+		}
+		return nil
+	})
+}
+
+func leaveByConsole(t *testing.T, c console) {
+	t.Helper()
+	leave := map[string]any{"confirm": spare, "timeoutSeconds": 30, "force": false}
+	if err := c.call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, func() error {
+		out, err := kubectl(t, "", "get", "node", spare, "--ignore-not-found", "-o", "name")
+		if err == nil && out != "" {
+			err = fmt.Errorf("node %s is still there", spare)
+		}
+		return err
+	})
+}
+
+// deviceState lists what a join could leave on a device: files, processes,
+// containers and cgroups.
+func deviceState(t *testing.T) string {
+	t.Helper()
+	return onHost(t, spare, `
+		for d in /etc/kubeedge /etc/edgeway /var/lib/kubeedge /var/lib/kubelet /var/lib/edgeway /usr/local/bin /var/log/pods /var/log/containers /var/log/kubeedge /run/edgeway; do
+			[ -e "$d" ] && find "$d" | sort
+		done
+		ctr --namespace k8s.io containers list -q | sort
+		for c in /sys/fs/cgroup/memory/edgeway/orangepi /sys/fs/cgroup/edgeway/orangepi; do
+			[ -d "$c" ] && find "$c" -type d | sort
+		done
+		true`)
+}
