@@ -13,6 +13,8 @@ KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kube
 
 # Debian packages that the sandbox and the tests need.
 DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 procps busybox-static
+# What the browser tests need besides.
+DEBIAN_BROWSER := chromium fonts-noto-cjk curl
 
 # Directory with real cloudcore and edgecore programs; empty: the stand-ins.
 KUBEEDGE ?=
@@ -21,7 +23,7 @@ KEEP ?=
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 .PHONY: up
 up: check-machine deps build ## Bring up a whole edge site on this machine
@@ -42,17 +44,31 @@ check-machine: ## Say what this machine lacks for the sandbox
 
 .PHONY: deps
 deps: ## Install the Debian packages that the sandbox needs
-	@missing=$$(for p in $(DEBIAN); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed' || echo $$p; done); \
-	if [ -n "$$missing" ]; then \
-		echo "installing Debian packages:" $$missing; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	fi
+	@sandbox/install-debian.sh $(DEBIAN)
+
+.PHONY: deps-test
+deps-test: deps ## Install what the browser tests need besides
+	@sandbox/install-debian.sh $(DEBIAN_BROWSER)
 
 .PHONY: build
-build: build-product build-sandbox ## Build every program into bin/
+build: web build-product build-sandbox ## Build every program into bin/
+
+# The UI is embedded in bin/edgeway. It is built again when one of its files is newer.
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -path web/e2e -prune -o -type f -print)
+
+.PHONY: web
+web: internal/webui/dist/index.html ## Build the web UI
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@sandbox/progress.sh "installing the web UI's packages" npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+internal/webui/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	@sandbox/progress.sh "building the web UI" npm --prefix web run build
+	@touch $@
 
 .PHONY: build-product
-build-product:
+build-product: web
 	@sandbox/progress.sh "building edgeway, edge-watcher, iptables-operator, edgectl" \
 		go build -ldflags "$(GO_LDFLAGS)" -o bin/ ./cmd/...
 
@@ -67,20 +83,21 @@ build-sandbox:
 	@for p in $(KUBE_PROGRAMS); do ln -sf kubernetes bin/kube/$$p; done
 
 .PHONY: test
-test: check-machine deps build test-unit test-e2e ## Run every test: unit, netns, end to end (as root)
+test: check-machine deps-test build test-unit test-e2e ## Run every test: unit, netns, end to end (as root)
 
 .PHONY: test-unit
-test-unit: ## Unit tests and tests on the real kernel in network namespaces
+test-unit: web ## Unit tests and tests on the real kernel in network namespaces
 	@test "$$(id -u)" -eq 0 || { echo "make test needs root: its netns tests make network namespaces"; exit 1; }
 	@echo "checking formatting"; out=$$(gofmt -l api charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go test ./...
+	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
 
 # A site that was not up before the tests is taken down after them.
 .PHONY: test-e2e
-test-e2e: check-machine deps build ## End-to-end tests on the running site; brings one up if there is none
+test-e2e: check-machine deps-test build ## End-to-end tests on the running site; brings one up if there is none
 	@had=; [ -f .sandbox/site.json ] && had=1; \
 	bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) && \
 	$(MAKE) --no-print-directory e2e && \
@@ -90,6 +107,7 @@ test-e2e: check-machine deps build ## End-to-end tests on the running site; brin
 .PHONY: e2e
 e2e: ## End-to-end tests against the site that is up
 	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e
+	npm --prefix web run e2e
 
 .PHONY: bench
 bench: build ## Measure what the documents promise (idle machine); ONLY=name,name for some

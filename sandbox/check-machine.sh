@@ -12,6 +12,7 @@ problem() {
 [ "$(id -u)" -eq 0 ] || problem "make up needs root: it makes network namespaces and cgroups" "run it as root (sudo make up)"
 [ "$(uname -s)" = Linux ] || problem "the sandbox needs Linux, this is $(uname -s)" "use a Linux machine or virtual machine"
 command -v go >/dev/null || problem "Go is missing" "install Go 1.26 (https://go.dev/dl) and put it on PATH"
+command -v npm >/dev/null || problem "Node and npm are missing" "install Node 20 or later (https://nodejs.org) and put it on PATH"
 
 # Building Kubernetes from an empty cache takes about 8 GB, running the site 4 GB.
 need=4096

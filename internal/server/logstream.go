@@ -23,6 +23,8 @@ const (
 	// the log down instead of filling memory here or there.
 	maxUnacked = 4
 	pingEvery  = 20 * time.Second
+	// writeTimeout ends a stream whose browser takes nothing any more.
+	writeTimeout = 30 * time.Second
 )
 
 // LogFrame is one WebSocket message of a log stream.
@@ -209,5 +211,9 @@ func (l *logSender) send(ctx context.Context, f LogFrame) error {
 	if err != nil {
 		return err
 	}
+	// Not with ctx: a write that is cancelled takes the connection down before the
+	// browser has been told why.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
 	return l.conn.Write(ctx, websocket.MessageText, raw)
 }

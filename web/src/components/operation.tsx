@@ -36,7 +36,7 @@ export function Operation({ cluster, operation, onDone, words }: { cluster: stri
         ))}
       </ProgressStepper>
       {state.error && (
-        <Alert variant="danger" isInline title={state.error.message}>
+        <Alert component="p" variant="danger" isInline title={state.error.message}>
           {state.error.remedy}
         </Alert>
       )}

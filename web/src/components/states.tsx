@@ -85,7 +85,7 @@ export function InlineError({ error }: { error: unknown }) {
   if (!error) return null;
   const body = error instanceof ApiError ? error.body : {};
   return (
-    <Alert variant="danger" isInline title={message(error)} role="alert">
+    <Alert component="p" variant="danger" isInline title={message(error)} role="alert">
       {body.remedy ? t('states.remedy', { remedy: body.remedy }) : null}
     </Alert>
   );
@@ -108,7 +108,7 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
   return (
     <>
       {query.error && (
-        <Alert
+        <Alert component="p"
           variant="warning"
           isInline
           title={t('states.stale', { time: timeOfDay(query.dataUpdatedAt, i18n.language) })}

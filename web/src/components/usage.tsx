@@ -37,13 +37,15 @@ function Bar({ text, part, whole, name }: { text: string; part: number; whole?: 
   const value = whole === undefined ? undefined : share(part, whole);
   if (value === undefined) return <span className="ew-nowrap">{text}</span>;
   return (
-    <Progress
-      aria-label={name}
-      size="sm"
-      measureLocation="outside"
-      value={Math.min(100, value * 100)}
-      label={`${text} · ${percent(value, i18n.language)}`}
-      variant={value > 0.9 ? 'danger' : value > 0.75 ? 'warning' : undefined}
-    />
+    <div className="ew-usage">
+      <span className="ew-nowrap">{`${text} · ${percent(value, i18n.language)}`}</span>
+      <Progress
+        aria-label={name}
+        size="sm"
+        measureLocation="none"
+        value={Math.min(100, value * 100)}
+        variant={value > 0.9 ? 'danger' : value > 0.75 ? 'warning' : undefined}
+      />
+    </div>
   );
 }

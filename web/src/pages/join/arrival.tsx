@@ -64,16 +64,16 @@ function Phases({ cluster, e, command }: { cluster: string; e: Enrollment; comma
         </Card>
       </GridItem>
       <GridItem lg={7}>
-        {done && <Alert variant="success" isInline title={t('join.arrived', { node: e.nodeName })} />}
-        {failed && <Alert variant="danger" isInline title={t(`join.phases.${e.phase}`)} />}
+        {done && <Alert component="p" variant="success" isInline title={t('join.arrived', { node: e.nodeName })} />}
+        {failed && <Alert component="p" variant="danger" isInline title={t(`join.phases.${e.phase}`)} />}
         {!done &&
           why.map((c) => (
-            <Alert key={c.type} variant={failed ? 'danger' : 'info'} isInline title={c.message ?? ''}>
+            <Alert component="p" key={c.type} variant={failed ? 'danger' : 'info'} isInline title={c.message ?? ''}>
               {c.type}: {c.reason}
             </Alert>
           ))}
         {e.phase === 'Pending' && (
-          <Alert variant="info" isInline title={t('join.waitingForCode')}>
+          <Alert component="p" variant="info" isInline title={t('join.waitingForCode')}>
             {command && <Copy text={command} name={t('join.command')} />}
           </Alert>
         )}

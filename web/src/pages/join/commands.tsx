@@ -16,7 +16,7 @@ export function Commands({ cluster, made, next }: { cluster: string; made: Schem
       </StackItem>
       {made.commandProblem && (
         <StackItem>
-          <Alert variant="danger" isInline title={t('join.noCommand')}>
+          <Alert component="p" variant="danger" isInline title={t('join.noCommand')}>
             {made.commandProblem}
           </Alert>
         </StackItem>
@@ -70,10 +70,10 @@ function Remaining({ expires }: { expires?: string }) {
   const seconds = Math.max(0, Math.floor((Date.parse(expires) - now) / 1000));
   const text = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
   return seconds > 0 ? (
-    <Alert variant="info" isInline title={t('join.remaining', { text })}>
+    <Alert component="p" variant="info" isInline title={t('join.remaining', { text })}>
       {t('join.secret')}
     </Alert>
   ) : (
-    <Alert variant="danger" isInline title={t('join.expired')} />
+    <Alert component="p" variant="danger" isInline title={t('join.expired')} />
   );
 }

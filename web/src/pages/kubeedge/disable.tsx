@@ -18,7 +18,7 @@ export function Disable({ cluster, close, onStarted }: { cluster: string; close:
     <Modal isOpen variant="small" onClose={close} aria-labelledby="disable-title">
       <ModalHeader title={t('kubeedge.disableTitle', { cluster })} labelId="disable-title" titleIconVariant="warning" />
       <ModalBody>
-        <Alert variant="warning" isInline isPlain title={t('kubeedge.disableWarning')} />
+        <Alert component="p" variant="warning" isInline isPlain title={t('kubeedge.disableWarning')} />
         <InlineError error={disable.error} />
         <Checkbox id="keep-ca" label={t('kubeedge.keepCA')} description={t('kubeedge.keepCAHelp')} isChecked={keepCA} onChange={(_, v) => setKeepCA(v)} />
         <br />

@@ -15,7 +15,7 @@ export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
   const nodePort = view.settings?.serviceType === 'NodePort';
   return (
     <div className="ew-gap">
-      <Alert variant="warning" isInline title={t('firewall.title')}>
+      <Alert component="p" variant="warning" isInline title={t('firewall.title')}>
         {nodePort ? t('firewall.bodyNodePort', { addresses: view.addresses.join(', ') || '—' }) : t('firewall.bodyLB', { addresses: view.addresses.join(', ') || '—' })}
       </Alert>
       <Table aria-label={t('firewall.title')} variant="compact">
@@ -43,7 +43,7 @@ export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
         </Tbody>
       </Table>
       {closed.map((e) => (
-        <Alert key={e.name} variant="danger" isInline title={t('firewall.closedTitle', { port: e.port })}>
+        <Alert component="p" key={e.name} variant="danger" isInline title={t('firewall.closedTitle', { port: e.port })}>
           {t('firewall.closedBody')}
         </Alert>
       ))}

@@ -82,12 +82,12 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
         );
       })}
       {elsewhere.map((p) => (
-        <Alert key={p.field + p.code} variant={p.warning ? 'warning' : 'danger'} isInline title={`${p.field}: ${p.message}`}>
+        <Alert component="p" key={p.field + p.code} variant={p.warning ? 'warning' : 'danger'} isInline title={`${p.field}: ${p.message}`}>
           {p.remedy}
         </Alert>
       ))}
       {plan.error && !problems.length && <InlineError error={plan.error} />}
-      {plan.data && problems.some((p) => !p.warning) && <Alert variant="danger" isInline title={t('settings.refused')} role="alert" />}
+      {plan.data && problems.some((p) => !p.warning) && <Alert component="p" variant="danger" isInline title={t('settings.refused')} role="alert" />}
       {admin && (
         <ActionGroup>
           <Button type="submit" isLoading={plan.isPending} isDisabled={plan.isPending || (current !== undefined && !changed)}>

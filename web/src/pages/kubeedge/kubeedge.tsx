@@ -62,8 +62,8 @@ function Body({ cluster, view, admin, known }: { cluster: string; view: View; ad
   return (
     <>
       <PageSection>
-        {known && !admin && <Alert variant="info" isInline title={t('kubeedge.readOnly')}>{t('kubeedge.readOnlyBody')}</Alert>}
-        {view.message && <Alert variant={foreign ? 'warning' : 'info'} isInline title={view.message} />}
+        {known && !admin && <Alert component="p" variant="info" isInline title={t('kubeedge.readOnly')}>{t('kubeedge.readOnlyBody')}</Alert>}
+        {view.message && <Alert component="p" variant={foreign ? 'warning' : 'info'} isInline title={view.message} />}
         {!foreign && (
           <Switch
             id="kubeedge-toggle"
@@ -81,7 +81,7 @@ function Body({ cluster, view, admin, known }: { cluster: string; view: View; ad
             <CardTitle component="h2">{t(`kubeedge.running.${operation.kind}`)}</CardTitle>
             <CardBody>
               <Operation key={operation.id} cluster={cluster} operation={operation} onDone={end} words="kubeedge.steps" />
-              {finished && !finished.error && <Alert variant="success" isInline title={t(`kubeedge.done.${finished.kind}`)} />}
+              {finished && !finished.error && <Alert component="p" variant="success" isInline title={t(`kubeedge.done.${finished.kind}`)} />}
             </CardBody>
           </Card>
         )}
@@ -144,7 +144,7 @@ function Follow({ cluster, id, start }: { cluster: string; id: string; start: (o
     onSuccess: start,
   });
   return (
-    <Alert
+    <Alert component="p"
       variant="info"
       isInline
       title={t('kubeedge.atWork')}

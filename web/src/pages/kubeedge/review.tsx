@@ -47,7 +47,7 @@ export function Review({ cluster, plan, settings, close, onStarted }: Props) {
           )}
         </Content>
         {plan.problems.map((p) => (
-          <Alert key={p.field + p.code} variant="warning" isInline title={p.message}>
+          <Alert component="p" key={p.field + p.code} variant="warning" isInline title={p.message}>
             {p.remedy}
           </Alert>
         ))}

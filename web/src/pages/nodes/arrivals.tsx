@@ -30,7 +30,7 @@ export function Arrivals({ cluster, enrollments, mayChange }: { cluster: string;
     <AlertGroup>
       <InlineError error={revoke.error} />
       {list.map((e) => (
-        <Alert
+        <Alert component="p"
           key={e.name}
           isInline
           variant="info"

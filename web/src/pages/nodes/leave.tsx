@@ -35,7 +35,7 @@ export function Leave({ cluster, node, close }: { cluster: string; node: string;
           <>
             <Operation cluster={cluster} operation={leave.data} onDone={(o) => setDone(!o.error)} words="leave.steps" />
             {done && (
-              <Alert variant="success" isInline title={t('leave.done', { node })}>
+              <Alert component="p" variant="success" isInline title={t('leave.done', { node })}>
                 {t('leave.onDevice')} <code>edgectl leave</code>
               </Alert>
             )}
@@ -92,7 +92,7 @@ function Plan({ plan }: { plan: Schemas['LeavePlan'] }) {
   const { t } = useTranslation();
   return (
     <Content>
-      {!plan.online && <Alert variant="warning" isInline title={t('leave.offline')} />}
+      {!plan.online && <Alert component="p" variant="warning" isInline title={t('leave.offline')} />}
       <p>{t('leave.evicted', { count: plan.evicted.length })}</p>
       {plan.evicted.length > 0 && <p className="ew-mono">{plan.evicted.join(', ')}</p>}
       {plan.daemonSets.length > 0 && <p>{t('leave.daemonSets', { list: plan.daemonSets.join(', ') })}</p>}

@@ -128,15 +128,15 @@ function Notice({ log, again }: { log: LogState; again: () => void }) {
   );
   if (log.status === 'interrupted') {
     return (
-      <Alert variant="warning" isInline title={t(`logs.causes.${log.cause ?? 'NodeUnreachable'}`)} role="status">
+      <Alert component="p" variant="warning" isInline title={t(`logs.causes.${log.cause ?? 'NodeUnreachable'}`)} role="status">
         {log.message}
       </Alert>
     );
   }
-  if (log.status === 'closed') return <Alert variant="danger" isInline title={t('logs.closed')} actionLinks={reconnect} role="status" />;
+  if (log.status === 'closed') return <Alert component="p" variant="danger" isInline title={t('logs.closed')} actionLinks={reconnect} role="status" />;
   if (log.status === 'ended' && log.cause !== 'Complete') {
     return (
-      <Alert variant={log.cause === 'ContainerEnded' ? 'info' : 'danger'} isInline title={t(`logs.causes.${log.cause ?? 'Complete'}`)} actionLinks={reconnect} role="status">
+      <Alert component="p" variant={log.cause === 'ContainerEnded' ? 'info' : 'danger'} isInline title={t(`logs.causes.${log.cause ?? 'Complete'}`)} actionLinks={reconnect} role="status">
         {log.message}
       </Alert>
     );
