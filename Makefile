@@ -91,18 +91,19 @@ test-unit: web ## Unit tests and tests on the real kernel in network namespaces
 	@echo "checking formatting"; out=$$(gofmt -l api charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./test/...
-	go test ./...
+	go test $$(go list ./... | grep -v /test/netns)
+	go test -count=1 ./test/netns
 	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
 
 # A site that was not up before the tests is taken down after them.
 .PHONY: test-e2e
 test-e2e: check-machine deps-test build ## End-to-end tests on the running site; brings one up if there is none
-	@had=; [ -f .sandbox/site.json ] && had=1; \
-	bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) && \
+	@had=; status=0; if [ -f .sandbox/site.json ]; then had=1; fi; \
+	{ bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) && \
 	$(MAKE) --no-print-directory e2e && \
-	go test -tags e2e -count=1 -timeout 20m ./test/lifecycle; \
-	status=$$?; [ -n "$$had" ] || bin/sandbox down; exit $$status
+	go test -tags e2e -count=1 -timeout 20m -v ./test/lifecycle; } || status=$$?; \
+	if [ -z "$$had" ]; then bin/sandbox down; fi; exit $$status
 
 .PHONY: e2e
 e2e: ## End-to-end tests against the site that is up

@@ -23,7 +23,8 @@ const cgroupFS = "/sys/fs/cgroup"
 const systemLeaf = "system"
 
 // hierarchies gives the mount point of every cgroup hierarchy: one on cgroup v2,
-// one per controller on v1.
+// one per controller on v1, there with "unified" beside them, which has no
+// controllers but in which runc makes a group for every container all the same.
 func hierarchies() ([]string, error) {
 	if _, err := os.Stat(cgroupFS + "/cgroup.controllers"); err == nil {
 		return []string{cgroupFS}, nil
@@ -34,9 +35,8 @@ func hierarchies() ([]string, error) {
 	}
 	var dirs []string
 	for _, e := range entries {
-		// Links such as cpu -> cpu,cpuacct are the same hierarchy again; "unified"
-		// beside v1 hierarchies has no controllers, and nothing to gain.
-		if e.IsDir() && e.Name() != "unified" {
+		// Links such as cpu -> cpu,cpuacct are the same hierarchy again.
+		if e.IsDir() {
 			dirs = append(dirs, filepath.Join(cgroupFS, e.Name()))
 		}
 	}

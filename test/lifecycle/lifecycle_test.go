@@ -72,7 +72,7 @@ func machineState(t *testing.T) map[string][]string {
 		"mounts":     mounts(t),
 		"cgroups":    cgroups(t),
 		"files":      files(t),
-		"processes":  lines(t, "sh", "-c", "ps -eo comm= | grep -E '^(containerd|kubelet|kube-|etcd|cloudcore|edgecore|sandbox|edgeway|edge-watcher)' || true"),
+		"processes":  lines(t, "sh", "-c", "ps -eo stat=,comm= | grep -v ^Z | awk '{print $2}' | grep -E '^(containerd|kubelet|kube-|etcd|cloudcore|edgecore|sandbox|edgeway|edge-watcher)' || true"),
 		"tunables":   lines(t, "sysctl", "vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops", "kernel.keys.root_maxkeys", "net.ipv4.ip_forward", "net.netfilter.nf_conntrack_max"),
 	}
 	// lsns lists one line a namespace and kind; the test's own are in both.
