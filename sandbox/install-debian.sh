@@ -14,8 +14,8 @@ command -v apt-get >/dev/null || {
 echo "installing Debian packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-# Starting daemons is the sandbox's business, not the packages': policy-rc.d answers
-# 101, "forbidden by policy", for as long as they are installed.
+# Starting daemons is the sandbox's business, not the packages': while they are being
+# installed, policy-rc.d answers 101, "forbidden by policy".
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
 	printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -162,7 +162,8 @@ func processes(cgroup string) ([]int, error) {
 }
 
 // KillCgroup kills every process in a cgroup and below, then removes the groups.
-// It is how a host ends, whatever state a crash left it in.
+// It is how a host ends, whatever state a crash left it in. A process that enters
+// while this happens is killed too: the groups go only when they stay empty.
 func KillCgroup(cgroup string) error {
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -171,18 +172,22 @@ func KillCgroup(cgroup string) error {
 			return err
 		}
 		pids = slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() })
-		if len(pids) == 0 {
-			break
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("processes %v in cgroup %s do not end on SIGKILL", pids, cgroup)
-		}
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
+		if len(pids) == 0 {
+			err = removeCgroup(cgroup)
+			if err == nil {
+				return nil
+			}
+		} else {
+			err = fmt.Errorf("processes %v in cgroup %s do not end on SIGKILL", pids, cgroup)
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return removeCgroup(cgroup)
 }
 
 func removeCgroup(cgroup string) error {
@@ -200,24 +205,10 @@ func removeCgroup(cgroup string) error {
 		})
 		slices.Reverse(dirs) // children first
 		for _, d := range dirs {
-			if err := rmdirRetry(d); err != nil {
-				return err
+			if err := syscall.Rmdir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("removing cgroup %s: %w", d, err)
 			}
 		}
 	}
 	return nil
-}
-
-// rmdirRetry waits for the kernel to let go of a group whose last process has
-// just ended.
-func rmdirRetry(dir string) error {
-	var err error
-	for range 100 {
-		err = syscall.Rmdir(dir)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return fmt.Errorf("removing cgroup %s: %w", dir, err)
 }

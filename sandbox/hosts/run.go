@@ -40,10 +40,10 @@ func (h Host) Start(ctx context.Context, self string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	return h.waitAnchor(ctx, ended)
+	return h.waitAnchor(ctx, cmd.Process, ended)
 }
 
-func (h Host) waitAnchor(ctx context.Context, ended <-chan error) error {
+func (h Host) waitAnchor(ctx context.Context, anchor *os.Process, ended <-chan error) error {
 	for {
 		if _, err := h.Pid(); err == nil {
 			return nil
@@ -52,6 +52,9 @@ func (h Host) waitAnchor(ctx context.Context, ended <-chan error) error {
 		case err := <-ended:
 			return fmt.Errorf("host %s: its anchor ended (%v); %s says:\n%s", h.Name, err, h.LogFile("anchor"), tail(h.LogFile("anchor"), 5))
 		case <-ctx.Done():
+			// Half started it is in no cgroup yet, so nobody else would find it.
+			_ = anchor.Kill()
+			<-ended
 			return fmt.Errorf("host %s: waiting for its anchor: %w", h.Name, ctx.Err())
 		case <-time.After(10 * time.Millisecond):
 		}

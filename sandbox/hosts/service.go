@@ -46,6 +46,9 @@ func (h Host) StartService(ctx context.Context, self string, s Service) error {
 		case err := <-ended:
 			return fmt.Errorf("starting %s on %s: supervisor ended (%v): %s", s.Name, h.Name, err, tail(h.LogFile(s.Name), 5))
 		case <-ctx.Done():
+			// Half started it is in no cgroup yet, so nobody else would find it.
+			_ = cmd.Process.Kill()
+			<-ended
 			return fmt.Errorf("starting %s on %s: %w", s.Name, h.Name, ctx.Err())
 		case <-time.After(10 * time.Millisecond):
 		}

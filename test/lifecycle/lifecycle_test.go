@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -51,6 +52,56 @@ func TestDownLeavesNothing(t *testing.T) {
 	sandbox(t, "down")
 	compare(t, "after a crash and down", before, machineState(t))
 	sandbox(t, "up") // the site that the other tests found is back
+}
+
+// TestUpCleansUpWhenItEndsEarly interrupts `up` in several of its steps: what was
+// made until then goes again.
+func TestUpCleansUpWhenItEndsEarly(t *testing.T) {
+	sandbox(t, "down")
+	before := machineState(t)
+	for _, during := range []string{"making hosts", "starting the control plane", "starting cloud nodes", "starting the edge hosts' runtimes"} {
+		t.Run(during, func(t *testing.T) {
+			interruptUp(t, during)
+			compare(t, "after an interrupted up", before, machineState(t))
+		})
+	}
+	sandbox(t, "up") // the site that the other tests found is back
+}
+
+// interruptUp starts `up` and interrupts it when it says that a step begins.
+func interruptUp(t *testing.T, during string) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(root, "bin", "sandbox"), "up")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer killer.Stop()
+	var said strings.Builder
+	buf := make([]byte, 4096)
+	for interrupted := false; ; {
+		n, err := out.Read(buf)
+		said.Write(buf[:n])
+		if !interrupted && strings.Contains(said.String(), during) {
+			interrupted = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Errorf("an interrupted up succeeded:\n%s", said.String())
+	}
+	if !strings.Contains(said.String(), "cleaning up") {
+		t.Errorf("up does not say that it cleans up:\n%s", said.String())
+	}
 }
 
 func compare(t *testing.T, when string, before, after map[string][]string) {

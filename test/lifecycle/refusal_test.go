@@ -73,6 +73,52 @@ func TestUpRefuses(t *testing.T) {
 	}
 }
 
+// TestMakeChecksTheMachine runs what `make up` runs first, before anything is
+// installed or built.
+func TestMakeChecksTheMachine(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		wrap []string
+		want []string
+	}{
+		{"not root", []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, []string{"needs root", "sudo make up"}},
+		{"no Go and no Node", []string{"env", "PATH=" + onlyThese(t, "bash", "dirname", "id", "uname", "df", "tail", "tr")}, []string{"Go is missing", "Node and npm are missing"}},
+		{"disk full", []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=64m full "$ROOT" && mkdir "$ROOT/sandbox" && cp "$1" "$ROOT/sandbox/" && exec "$ROOT/sandbox/check-machine.sh"`, "sh"}, []string{"MiB free, the sandbox needs", "free disk space"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			work := t.TempDir()
+			script := copyProgram(t, filepath.Join(root, "sandbox", "check-machine.sh"))
+			cmd := exec.Command(c.wrap[0], append(c.wrap[1:len(c.wrap):len(c.wrap)], script)...)
+			cmd.Env = append(os.Environ(), "ROOT="+work)
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Fatalf("the check passed:\n%s", out)
+			}
+			for _, want := range append(c.want, "remedy") {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("the check says %q, want it to mention %q", out, want)
+				}
+			}
+		})
+	}
+}
+
+// onlyThese makes a directory for PATH that holds the given programs and no others.
+func onlyThese(t *testing.T, programs ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, p := range programs {
+		path, err := exec.LookPath(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // copyProgram puts the program where an ordinary user can reach it.
 func copyProgram(t *testing.T, program string) string {
 	t.Helper()
@@ -85,7 +131,7 @@ func copyProgram(t *testing.T, program string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	file := filepath.Join(dir, "sandbox")
+	file := filepath.Join(dir, filepath.Base(program))
 	if err := os.WriteFile(file, b, 0o755); err != nil {
 		t.Fatal(err)
 	}
