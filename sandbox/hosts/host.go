@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Host is one machine of the sandbox.
@@ -134,16 +133,4 @@ func startTime(pid int) (string, error) {
 		return "", ErrNotRunning
 	}
 	return f[19], nil
-}
-
-// signalAndWait sends SIGTERM to a process and SIGKILL if it is still there
-// after the grace period.
-func stopProcess(pid int, grace func() bool) {
-	_ = syscall.Kill(pid, syscall.SIGTERM)
-	for grace() {
-		if _, err := startTime(pid); err != nil {
-			return
-		}
-	}
-	_ = syscall.Kill(pid, syscall.SIGKILL)
 }

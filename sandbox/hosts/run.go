@@ -95,15 +95,6 @@ func (h Host) Run(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// Stop ends every process of the host and removes its cgroups. What it keeps in
-// Dir stays.
-func (h Host) Stop() error {
-	if err := KillCgroup(h.Cgroup()); err != nil {
-		return fmt.Errorf("host %s: %w", h.Name, err)
-	}
-	return nil
-}
-
 // tail gives the last n lines of a file, or why it cannot.
 func tail(file string, n int) string {
 	b, err := os.ReadFile(file)

@@ -55,21 +55,6 @@ func (h Host) StartService(ctx context.Context, self string, s Service) error {
 	}
 }
 
-// StopService ends a service and waits for it, ten seconds at most before it is
-// killed. A service that does not run is not an error.
-func (h Host) StopService(name string) {
-	pid, err := readPid(h.pidFile(name))
-	if err != nil {
-		return
-	}
-	deadline := time.Now().Add(15 * time.Second)
-	stopProcess(pid, func() bool {
-		time.Sleep(20 * time.Millisecond)
-		return time.Now().Before(deadline)
-	})
-	_ = os.Remove(h.pidFile(name))
-}
-
 // ServiceRunning tells whether a service's supervisor is alive.
 func (h Host) ServiceRunning(name string) bool {
 	_, err := readPid(h.pidFile(name))

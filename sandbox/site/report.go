@@ -39,19 +39,6 @@ type Report struct {
 
 func (s Site) reportFile() string { return filepath.Join(s.Dir, "site.json") }
 
-// ReadReport reads the report of a running site.
-func (s Site) ReadReport() (Report, error) {
-	var r Report
-	b, err := os.ReadFile(s.reportFile())
-	if err != nil {
-		return r, fmt.Errorf("the sandbox is not up (run make up): %w", err)
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return r, fmt.Errorf("%s: %w", s.reportFile(), err)
-	}
-	return r, nil
-}
-
 func (s Site) writeReport(r Report) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
