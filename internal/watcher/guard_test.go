@@ -47,7 +47,7 @@ func TestGuard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := guardian{reader: s, pods: &podSource{reader: s, selectors: selectors}, options: o}
+	g := guardian{reader: s, pods: &podSource{reader: s, admitted: selectors}, options: o}
 	in := routes.Input{
 		Nodes:      []routes.Node{{Name: "cp", Addresses: []string{"198.18.0.2"}}, {Name: "e1", Edge: true, Addresses: []string{"192.168.100.1"}}},
 		CloudCores: []routes.CloudCore{{Pod: "kubeedge/a", NodeName: "cp", Addresses: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}},
