@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
 // maxAdmitted is what an EdgeRouteGuard may hold.
@@ -36,11 +36,6 @@ func defaultGuardOptions() GuardOptions {
 	return GuardOptions{
 		Enabled:       true,
 		StreamService: "cloudcore-stream",
-		AdmitPods: []string{
-			"kube-system/k8s-app in (metrics-server,konnectivity-agent)",
-			"monitoring/app.kubernetes.io/name=prometheus",
-			"kubesphere-monitoring-system/app.kubernetes.io/name=prometheus",
-		},
 	}
 }
 
@@ -48,7 +43,7 @@ func (o *GuardOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.Enabled, "stream-guard", o.Enabled, "let the operators guard CloudStream's port")
 	fs.StringVar(&o.StreamService, "stream-service", o.StreamService, "Service in namespace kubeedge in front of CloudStream's port")
 	fs.StringArrayVar(&o.Admit, "admit", o.Admit, "IP address or CIDR that may reach CloudStream (repeatable)")
-	fs.StringArrayVar(&o.AdmitPods, "admit-pods", o.AdmitPods, "NAMESPACE/SELECTOR of pods that may reach CloudStream (repeatable)")
+	fs.StringArrayVar(&o.AdmitPods, "admit-pods", o.AdmitPods, "NAMESPACE/SELECTOR of pods that may reach CloudStream (repeatable; the chart names the usual ones)")
 }
 
 func (o *GuardOptions) validate() error {
@@ -78,14 +73,12 @@ func (o *GuardOptions) podSelectors() (map[string][]labels.Selector, error) {
 	out := map[string][]labels.Selector{}
 	var errs []error
 	for _, text := range o.AdmitPods {
-		namespace, expression, found := strings.Cut(text, "/")
-		selector, err := labels.Parse(expression)
-		// An empty selector would admit every pod of the namespace.
-		if !found || namespace == "" || err != nil || selector.Empty() {
-			errs = append(errs, fmt.Errorf("%w: --admit-pods %q is not NAMESPACE/SELECTOR; write it like monitoring/app=prometheus", ErrBadOption, text))
+		parsed, err := settings.ParsePodSelector(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%w: --admit-pods %q is not NAMESPACE/SELECTOR: %w; write it like monitoring/app=prometheus", ErrBadOption, text, err))
 			continue
 		}
-		out[namespace] = append(out[namespace], selector)
+		out[parsed.Namespace] = append(out[parsed.Namespace], parsed.Selector)
 	}
 	return out, errors.Join(errs...)
 }

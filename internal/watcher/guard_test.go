@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
 func guardPod(namespace, name, node, ip string, labels map[string]string) *corev1.Pod {
@@ -42,6 +43,7 @@ func TestGuard(t *testing.T) {
 	}
 	s := newSite(t, objects...)
 	o := defaultGuardOptions()
+	o.AdmitPods = settings.DefaultAdmitPods()
 	o.Admit = []string{"192.0.2.1", "192.0.3.9/24"}
 	selectors, err := o.podSelectors()
 	if err != nil {
