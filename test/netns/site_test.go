@@ -36,13 +36,45 @@ type site struct {
 	t                      testing.TB
 	node, pod, core, world *lab.NS
 	core1, core2, stranger *lab.Server
-	backend                *nft.Backend
+	kind                   kind
+	backend                netrules.Backend
 	model                  *netrules.Model
 }
 
+// kind is a way to hold the rules.
+type kind struct {
+	name string
+	// open connects a backend to the network namespace of a file descriptor.
+	open func(netNS int, log *slog.Logger) (netrules.Backend, error)
+	// dump lists what a node's kernel holds; what changes by itself is left out.
+	dump func(node *lab.NS) string
+}
+
+// kinds are all backends; the first is the one of newSite.
+var kinds = []kind{
+	{name: "nftables", dump: dumpNFT, open: func(netNS int, log *slog.Logger) (netrules.Backend, error) { return nft.Open(netNS, log) }},
+}
+
+// forEachBackend runs a test on a fresh site for every backend, side by side.
+func forEachBackend(t *testing.T, f func(t *testing.T, s *site)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, newSiteOf(t, k))
+		})
+	}
+}
+
+// newSite is a site with the nftables backend.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
+	return newSiteOf(t, kinds[0])
+}
+
+func newSiteOf(t testing.TB, k kind) *site {
+	t.Helper()
+	s := &site{t: t, kind: k, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
 	lab.Link(t, s.node, "core", []string{"10.9.1.1/24", "fd00:1::1/64"}, s.core, "node",
 		[]string{"10.9.1.2/24", "10.9.1.3/24", "fd00:1::2/64"})
 	lab.Link(t, s.node, "pod", []string{"10.9.2.1/24", "fd00:2::1/64"}, s.pod, "node", []string{"10.9.2.2/24", "fd00:2::2/64"})
@@ -65,13 +97,13 @@ func newSite(t testing.TB) *site {
 }
 
 // open connects an operator's backend to the node, as a start of it does.
-func (s *site) open() *nft.Backend {
+func (s *site) open() netrules.Backend {
 	s.t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	if os.Getenv("NETNS_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	b, err := nft.Open(s.node.FD, log)
+	b, err := s.kind.open(s.node.FD, log)
 	if err != nil {
 		s.t.Fatalf("open backend: %v", err)
 	}
@@ -138,8 +170,10 @@ func (s *site) usual() *site {
 var volatile = regexp.MustCompile(`packets \d+ bytes \d+`)
 
 // ruleset is what the node's kernel holds, without its counters.
-func (s *site) ruleset() string {
-	return volatile.ReplaceAllString(s.node.Exec("nft", "list", "ruleset"), "")
+func (s *site) ruleset() string { return s.kind.dump(s.node) }
+
+func dumpNFT(node *lab.NS) string {
+	return volatile.ReplaceAllString(node.Exec("nft", "list", "ruleset"), "")
 }
 
 func (s *site) expect(from *lab.NS, address, want string) {
