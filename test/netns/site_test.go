@@ -3,11 +3,13 @@ package netns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
+	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
 	"github.com/edgeway-io/edgeway/internal/netrules/nft"
 	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
@@ -53,6 +56,20 @@ type kind struct {
 // kinds are all backends; the first is the one of newSite.
 var kinds = []kind{
 	{name: "nftables", dump: dumpNFT, open: func(netNS int, log *slog.Logger) (netrules.Backend, error) { return nft.Open(netNS, log) }},
+	iptablesKind("iptables-nft", ipt.Options{Variant: ipt.NFT}),
+	iptablesKind("iptables-legacy", ipt.Options{Variant: ipt.Legacy}),
+	iptablesKind("iptables-legacy-without-ipset", ipt.Options{Variant: ipt.Legacy, NoSets: true}),
+}
+
+func iptablesKind(name string, o ipt.Options) kind {
+	return kind{
+		name: name,
+		dump: func(node *lab.NS) string { return dumpIPTables(node, o.Variant) },
+		open: func(netNS int, log *slog.Logger) (netrules.Backend, error) {
+			o.NetNS = netNS
+			return ipt.Open(context.Background(), o, log)
+		},
+	}
 }
 
 // forEachBackend runs a test on a fresh site for every backend, side by side.
@@ -174,6 +191,19 @@ func (s *site) ruleset() string { return s.kind.dump(s.node) }
 
 func dumpNFT(node *lab.NS) string {
 	return volatile.ReplaceAllString(node.Exec("nft", "list", "ruleset"), "")
+}
+
+// comments are lines that tell time and counts.
+var comments = regexp.MustCompile(`(?m)^#.*\n|\[\d+:\d+\]| initval 0x[0-9a-f]+| hashsize \d+`)
+
+func dumpIPTables(node *lab.NS, v ipt.Variant) string {
+	var out strings.Builder
+	for _, family := range []string{"iptables", "ip6tables"} {
+		fmt.Fprintf(&out, "%s\n%s", family, node.Exec(fmt.Sprintf("%s-%s-save", family, v)))
+	}
+	sets := strings.Split(node.Exec("ipset", "save"), "\n")
+	slices.Sort(sets)
+	return comments.ReplaceAllString(out.String()+strings.Join(sets, "\n"), "")
 }
 
 func (s *site) expect(from *lab.NS, address, want string) {
