@@ -162,7 +162,7 @@ func TestUnaffectedRouteNeverFails(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 			}
 		}()
-		for n := range 150 {
+		for n := range 150 / s.kind.slow {
 			s.churn(n)
 		}
 		close(stop)

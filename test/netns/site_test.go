@@ -51,11 +51,15 @@ type kind struct {
 	open func(netNS int, log *slog.Logger) (netrules.Backend, error)
 	// dump lists what a node's kernel holds; what changes by itself is left out.
 	dump func(node *lab.NS) string
+	// slow is how many times longer a change takes than with the fastest kind, about.
+	slow int
+	// iptables are the options of a kind that uses it.
+	iptables *ipt.Options
 }
 
 // kinds are all backends; the first is the one of newSite.
 var kinds = []kind{
-	{name: "nftables", dump: dumpNFT, open: func(netNS int, log *slog.Logger) (netrules.Backend, error) { return nft.Open(netNS, log) }},
+	{name: "nftables", slow: 1, dump: dumpNFT, open: func(netNS int, log *slog.Logger) (netrules.Backend, error) { return nft.Open(netNS, log) }},
 	iptablesKind("iptables-nft", ipt.Options{Variant: ipt.NFT}),
 	iptablesKind("iptables-legacy", ipt.Options{Variant: ipt.Legacy}),
 	iptablesKind("iptables-legacy-without-ipset", ipt.Options{Variant: ipt.Legacy, NoSets: true}),
@@ -63,7 +67,7 @@ var kinds = []kind{
 
 func iptablesKind(name string, o ipt.Options) kind {
 	return kind{
-		name: name,
+		name: name, slow: 3, iptables: &o,
 		dump: func(node *lab.NS) string { return dumpIPTables(node, o.Variant) },
 		open: func(netNS int, log *slog.Logger) (netrules.Backend, error) {
 			o.NetNS = netNS
@@ -72,8 +76,44 @@ func iptablesKind(name string, o ipt.Options) kind {
 	}
 }
 
+func (k kind) rulePerNode() bool { return k.iptables != nil && k.iptables.NoSets }
+
+// look is how often the kind looks for changes that it is not told of.
+func (k kind) look() time.Duration {
+	if k.iptables == nil {
+		return 0
+	}
+	return k.iptables.LookEvery
+}
+
+// watchful are all backends; those that have to look for changes do so often.
+func watchful() []kind {
+	all := []kind{kinds[0]}
+	for _, k := range kinds[1:] {
+		o := *k.iptables
+		o.LookEvery = 250 * time.Millisecond
+		all = append(all, iptablesKind(k.name, o))
+	}
+	return all
+}
+
+// sameButBaseChains compares what dump gave. iptables leaves empty built-in chains
+// where there were none.
+func (k kind) sameButBaseChains(a, b string) bool {
+	if k.iptables == nil {
+		return a == b
+	}
+	builtin := regexp.MustCompile(`(?m)^(\*.*|COMMIT|:(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT *)\n`)
+	return builtin.ReplaceAllString(a, "") == builtin.ReplaceAllString(b, "")
+}
+
 // forEachBackend runs a test on a fresh site for every backend, side by side.
 func forEachBackend(t *testing.T, f func(t *testing.T, s *site)) {
+	t.Helper()
+	forEachOf(t, kinds, f)
+}
+
+func forEachOf(t *testing.T, kinds []kind, f func(t *testing.T, s *site)) {
 	t.Helper()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -113,10 +153,12 @@ func newSiteOf(t testing.TB, k kind) *site {
 	return s
 }
 
+var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
+
 // open connects an operator's backend to the node, as a start of it does.
 func (s *site) open() netrules.Backend {
 	s.t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := discard
 	if os.Getenv("NETNS_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -133,6 +175,17 @@ func route(node, address, target string) v1alpha1.EdgeRoute {
 	return v1alpha1.EdgeRoute{Node: node, Address: address, Ports: []int32{10350, 10250}, Target: target}
 }
 
+// some are count routes, in turns to one CloudCore and the other; odd turns differ.
+func some(count, turn int) []v1alpha1.EdgeRoute {
+	addr := netip.MustParseAddr("172.16.0.1")
+	var out []v1alpha1.EdgeRoute
+	for n := range count {
+		out = append(out, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[(n+turn)%2]))
+		addr = addr.Next()
+	}
+	return out
+}
+
 func (s *site) routes(routes ...v1alpha1.EdgeRoute) *site {
 	s.t.Helper()
 	if err := s.model.SetSlice("a", routes); err != nil {
@@ -144,6 +197,13 @@ func (s *site) routes(routes ...v1alpha1.EdgeRoute) *site {
 // targets sets two CloudCores; an empty address means no endpoint.
 func (s *site) targets(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *site {
 	s.t.Helper()
+	if err := s.model.SetTargets(targetsOf(guard, addrs...)); err != nil {
+		s.t.Fatalf("targets: %v", err)
+	}
+	return s
+}
+
+func targetsOf(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *v1alpha1.EdgeRouteTargets {
 	obj := &v1alpha1.EdgeRouteTargets{Guard: guard}
 	for i, list := range addrs {
 		port := int32(10351 + i)
@@ -153,10 +213,7 @@ func (s *site) targets(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *site {
 		}
 		obj.Targets = append(obj.Targets, target)
 	}
-	if err := s.model.SetTargets(obj); err != nil {
-		s.t.Fatalf("targets: %v", err)
-	}
-	return s
+	return obj
 }
 
 // apply does what the operator does on a change.
@@ -194,7 +251,7 @@ func dumpNFT(node *lab.NS) string {
 }
 
 // comments are lines that tell time and counts.
-var comments = regexp.MustCompile(`(?m)^#.*\n|\[\d+:\d+\]| initval 0x[0-9a-f]+| hashsize \d+`)
+var comments = regexp.MustCompile(`(?m)^#.*\n|\[\d+:\d+\]| initval 0x[0-9a-f]+| hashsize \d+| bucketsize \d+`)
 
 func dumpIPTables(node *lab.NS, v ipt.Variant) string {
 	var out strings.Builder

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/ipt/ipset"
@@ -24,6 +25,9 @@ type Options struct {
 	Variant Variant
 	// NoSets does without IP sets although the kernel has them.
 	NoSets bool
+	// LookEvery is how often to look for changes by others; every three seconds
+	// when 0.
+	LookEvery time.Duration
 }
 
 // Backend keeps the chains and sets of one network namespace equal to plans.

@@ -1,6 +1,7 @@
 package ipt
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -20,7 +21,7 @@ func (b *Backend) watch(ctx context.Context) {
 	defer close(b.done)
 	w := &watcher{b: b}
 	defer w.close()
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(cmp.Or(b.opts.LookEvery, lookEvery))
 	defer tick.Stop()
 	for {
 		select {
