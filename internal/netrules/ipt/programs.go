@@ -121,6 +121,24 @@ func (p programs) restored(ctx context.Context, v6 bool, text []byte, args ...st
 	return nil
 }
 
+// Saved gives each what iptables-save of a variant and family prints.
+func Saved(ctx context.Context, v Variant, v6 bool, netNS int, each func(io.Reader) error) error {
+	p, err := find(v, netNS)
+	if err != nil {
+		return err
+	}
+	return p.saved(ctx, v6, each)
+}
+
+// Restored gives text to iptables-restore --noflush of a variant and family.
+func Restored(ctx context.Context, v Variant, v6 bool, netNS int, text []byte) error {
+	p, err := find(v, netNS)
+	if err != nil {
+		return err
+	}
+	return p.restored(ctx, v6, text)
+}
+
 // run runs a program in the network namespace.
 func (p programs) run(ctx context.Context, in []byte, out func(io.Reader) error, path string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, programTime)

@@ -3,41 +3,22 @@ package ipset
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"runtime"
 	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
 
-// dial connects in a network namespace that ends with the test. The thread ends
-// with it too, so nothing has to be set back.
 func dial(t testing.TB) *Conn {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("IP sets need root: run this test as root")
+	c, err := Dial(lab.New(t, "sets").FD)
+	if err != nil {
+		t.Fatal(err)
 	}
-	type result struct {
-		c   *Conn
-		err error
-	}
-	opened := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			opened <- result{nil, err}
-			return
-		}
-		c, err := Dial(0)
-		opened <- result{c, err}
-	}()
-	r := <-opened
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { _ = r.c.Close() })
-	return r.c
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
 
 func must(t testing.TB, err error) {
