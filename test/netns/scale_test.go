@@ -51,7 +51,15 @@ func (s *site) sync(tb testing.TB) time.Duration {
 // BenchmarkScale measures one operator at a scale: the first load, a restart with
 // nothing to do, and one node's route added, moved and removed.
 func BenchmarkScale(b *testing.B) {
-	s := newSite(b)
+	for _, k := range kinds {
+		if k.rulePerNode() {
+			continue // meant for few edge nodes
+		}
+		b.Run(k.name, func(b *testing.B) { benchmarkScale(b, newSiteOf(b, k)) })
+	}
+}
+
+func benchmarkScale(b *testing.B, s *site) {
 	s.targets(nil, "10.9.1.2", "10.9.1.3")
 	s.fill(scale(b))
 	load := s.sync(b)
