@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
@@ -93,6 +94,10 @@ type sole struct {
 	// tried and removed tell how far that is.
 	tried, removed bool
 	log            *slog.Logger
+
+	mu sync.Mutex
+	// left is the last failure to remove, nil once it succeeded.
+	left error
 }
 
 // Apply implements netrules.Backend. A failure to remove old rules does not undo
@@ -107,26 +112,37 @@ func (s *sole) Apply(ctx context.Context, p netrules.Plan, c netrules.Check) (ne
 		s.log.WarnContext(ctx, "rules of an earlier run may remain in another backend", "error", rerr)
 	}
 	s.tried, s.removed = true, rerr == nil
+	s.mu.Lock()
+	s.left = rerr
+	s.mu.Unlock()
 	// What the other backend redirected follows the new routes once it is looked at.
 	res.Everything = res.Everything || len(addrs) > 0
 	return res, nil
 }
 
-// removeOthers leaves out variants whose programs are not installed.
+// removeOthers ends with the sets, which rules of the others may use. A variant
+// whose programs are not installed matters only where it has tables.
 func (s *sole) removeOthers(ctx context.Context) ([]netip.Addr, error) {
 	var all []netip.Addr
 	var errs []error
 	for _, o := range s.others {
 		addrs, err := o.remove(ctx)
-		if err != nil && !errors.Is(err, ipt.ErrNoPrograms) {
+		switch {
+		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", o.name, err))
-		}
-		if len(addrs) > 0 {
+		case len(addrs) > 0:
 			s.log.InfoContext(ctx, "removed rules of an earlier run", "backend", o.name, "routes", len(addrs))
 		}
 		all = append(all, addrs...)
 	}
 	return all, errors.Join(errs...)
+}
+
+// remains tells why rules of an earlier run may remain beside those of this one.
+func (s *sole) remains() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
 }
 
 // Cleanup implements netrules.Backend, for all backends.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -121,7 +122,8 @@ func TestNoBackend(t *testing.T) {
 func TestForeignRulesAreReported(t *testing.T) {
 	ns := lab.New(t, "cloud")
 	r := newReport("cloud-1", nil)
-	l := &foreignLooker{log: slog.New(slog.DiscardHandler), netNS: ns.FD, report: r}
+	var remains error
+	l := &foreignLooker{log: slog.New(slog.DiscardHandler), netNS: ns.FD, report: r, remains: func() error { return remains }}
 	condition := func() string {
 		l.look(t.Context())
 		got, _ := r.snapshot()
@@ -134,6 +136,10 @@ func TestForeignRulesAreReported(t *testing.T) {
 	}
 	if got := condition(); !strings.HasPrefix(got, "False NoneFound") {
 		t.Errorf("with nothing there the condition is %s", got)
+	}
+	remains = errors.New("no NET_RAW")
+	if got := condition(); !strings.HasPrefix(got, "True OwnRulesRemain") || !strings.Contains(got, "no NET_RAW") {
+		t.Errorf("with rules of ours elsewhere the condition is %s", got)
 	}
 	ns.Exec("iptables-nft", "-t", "nat", "-N", "TUNNEL-PORT")
 	ns.Exec("iptables-nft", "-t", "nat", "-A", "OUTPUT", "-j", "TUNNEL-PORT")

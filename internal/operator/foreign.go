@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/leftovers"
 )
 
@@ -20,10 +21,25 @@ type foreignLooker struct {
 	log    *slog.Logger
 	netNS  int
 	report *report
-	told   string
+	// remains tells why rules of an earlier run of ours may remain.
+	remains func() error
+	told    string
+}
+
+// remainsOf asks a backend that removes what others hold.
+func remainsOf(b netrules.Backend) func() error {
+	if s, ok := b.(*sole); ok {
+		return s.remains
+	}
+	return func() error { return nil }
 }
 
 func (l *foreignLooker) run(ctx context.Context) error {
+	for !l.report.isReady() { // the first Apply removes what earlier runs left
+		if !sleep(ctx, time.Second) {
+			return nil
+		}
+	}
 	for {
 		l.look(ctx)
 		if !sleep(ctx, foreignEvery) {
@@ -37,7 +53,7 @@ func (l *foreignLooker) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	l.report.foreign(found)
+	l.report.foreign(found, l.remains())
 	if text := describe(found.Findings); text != l.told {
 		l.told = text
 		if text != "" {
@@ -54,8 +70,9 @@ func describe(findings []leftovers.Finding) string {
 	return strings.Join(texts, ", ")
 }
 
-// foreign sets the condition about rules of other tools.
-func (r *report) foreign(found leftovers.Report) {
+// foreign sets the condition about rules of other tools, or of ours that are in the
+// wrong place.
+func (r *report) foreign(found leftovers.Report, remains error) {
 	r.change(func() {
 		unseen := ""
 		if len(found.Unseen) > 0 {
@@ -66,6 +83,9 @@ func (r *report) foreign(found leftovers.Report) {
 			r.condition(v1alpha1.ConditionForeignRules, true, "Found", fmt.Sprintf(
 				"The kernel holds %s. Stop what makes them (iptablesManager in CloudCore's configuration, the old edge-watcher), then run iptables-operator --remove-foreign on this node.%s",
 				describe(found.Findings), unseen))
+		case remains != nil:
+			r.condition(v1alpha1.ConditionForeignRules, true, "OwnRulesRemain", fmt.Sprintf(
+				"Rules that this operator made with another backend could not be removed or looked for: %s. Run iptables-operator --cleanup on this node with the capability NET_RAW, then start it again.", remains))
 		case unseen != "":
 			r.condition(v1alpha1.ConditionForeignRules, false, "NotAllSeen", "No old rules of other tools were found."+unseen)
 		default:

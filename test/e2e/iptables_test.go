@@ -20,8 +20,12 @@ const withIPTables = `{"spec":{"template":{"spec":{
 // TestIPTablesBackend moves all operators from nftables to iptables and back. The
 // rules of one never stay beside those of the other.
 func TestIPTablesBackend(t *testing.T) {
-	t.Cleanup(func() { backendIs(t, "nftables", "") })
-	t.Cleanup(func() { mustKubectl(t, "-n", "kubeedge", "rollout", "undo", operator) })
+	undo := func() { mustKubectl(t, "-n", "kubeedge", "rollout", "undo", operator) }
+	t.Cleanup(func() {
+		if t.Failed() {
+			undo()
+		}
+	})
 	mustKubectl(t, "-n", "kubeedge", "patch", operator, "--type=strategic", "-p", withIPTables)
 	backendIs(t, "iptables-", "EDGEWAY-DNAT")
 	for _, host := range cloudNodes {
@@ -36,6 +40,11 @@ func TestIPTablesBackend(t *testing.T) {
 	for node := range edgeNodes {
 		eventually(t, 10*time.Second, func() error { return logs(t, node) })
 		eventually(t, 10*time.Second, func() error { return summary(t, node) })
+	}
+	undo()
+	backendIs(t, "nftables", "")
+	for node := range edgeNodes {
+		eventually(t, 10*time.Second, func() error { return logs(t, node) })
 	}
 }
 

@@ -53,14 +53,17 @@ func TestFailsClosed(t *testing.T) {
 	forEachBackend(t, func(t *testing.T, s *site) {
 		s.routes(route("a", edgeA, "10351"), route("b", edgeB, "")).targets(nil, "", "10.9.1.3")
 		s.apply(netrules.Trust)
+		// Both addresses have an owner who would answer.
+		s.world.IP("addr", "add", edgeB+"/32", "dev", "lo")
+		owner := s.world.Serve("owner", edgeB+":10250")
 		for _, from := range []*lab.NS{s.node, s.pod} {
 			s.refused(from, edgeA+":10250")
 			s.refused(from, edgeB+":10351")
 			s.dropped(from, edgeB+":10250")
 			s.expect(from, edgeB+":10352", "core2")
 		}
-		if n := len(s.stranger.Peers()); n != 0 {
-			t.Errorf("the stranger got %d connections, want none", n)
+		if n := len(s.stranger.Peers()) + len(owner.Peers()); n != 0 {
+			t.Errorf("the strangers got %d connections, want none", n)
 		}
 		counters, err := s.backend.Counters(t.Context())
 		if err != nil || counters.Rejected < 4 || counters.Unrouted < 2 {

@@ -28,38 +28,6 @@ func (b *Backend) Cleanup(ctx context.Context) ([]netip.Addr, error) {
 	return slices.Compact(addrs), errors.Join(err, serr)
 }
 
-// RemoveRules removes the chains and jumps that an earlier run left in a variant,
-// and returns the edge addresses that were rules. Without the variant's programs
-// it wraps ErrNoPrograms.
-func RemoveRules(ctx context.Context, v Variant, netNS int) ([]netip.Addr, error) {
-	p, err := find(v, netNS)
-	if err != nil {
-		return nil, err
-	}
-	return removeRules(ctx, p)
-}
-
-func removeRules(ctx context.Context, p programs) ([]netip.Addr, error) {
-	var addrs []netip.Addr
-	for _, v6 := range []bool{false, true} {
-		if p.save[family(v6)] == "" {
-			continue
-		}
-		have, err := p.read(ctx, v6)
-		if err != nil {
-			return addrs, err
-		}
-		if have.empty() {
-			continue
-		}
-		if err := p.restored(ctx, v6, compare(have, nil, nil, nil).script()); err != nil {
-			return addrs, fmt.Errorf("remove our chains: %w", err)
-		}
-		addrs = append(addrs, have.nodes...)
-	}
-	return addrs, nil
-}
-
 // RemoveSets destroys all sets of ours and returns the edge addresses that were in
 // them. A kernel without IP sets has none.
 func RemoveSets(netNS int) ([]netip.Addr, error) {

@@ -89,15 +89,9 @@ func (b *builder) closed(r netrules.Rules, known []uint16, nodes []node) {
 		closed = append(closed, ports+" -g "+chainNoRoute)
 	}
 	b.chain(filter, chainClosed, closed...)
-	b.byKey(filter, chainNoRoute, "-m conntrack --ctdir REPLY -j RETURN", r, nodes, chainNoTunnel,
-		func(to netip.AddrPort) (string, bool) { return "-g " + chainRejected, !to.IsValid() })
-	var tunnels []string
-	for _, t := range r.Targets {
-		if t.TunnelPort != 0 && !t.Endpoint(b.v6).IsValid() {
-			tunnels = append(tunnels, matchPort(t.TunnelPort)+" -g "+chainRejected)
-		}
-	}
-	b.chain(filter, chainNoTunnel, append(tunnels, "-g "+chainUnrouted)...)
+	reject := func(to netip.AddrPort) (string, bool) { return "-g " + chainRejected, !to.IsValid() }
+	b.byKey(filter, chainNoRoute, "-m conntrack --ctdir REPLY -j RETURN", r, nodes, chainNoTunnel, reject)
+	b.chain(filter, chainNoTunnel, append(b.tunnels(r, reject), "-g "+chainUnrouted)...)
 	b.chain(filter, chainRejected, "-p tcp -j REJECT --reject-with tcp-reset")
 	b.chain(filter, chainUnrouted, "-j DROP")
 }
@@ -108,21 +102,30 @@ func (b *builder) dnat(r netrules.Rules, known []uint16, nodes []node) {
 		entry = append(entry, ports+" -g "+chainRoutes)
 	}
 	b.chain(nat, chainDNAT, entry...)
-	b.byKey(nat, chainRoutes, "", r, nodes, chainTunnels,
-		func(to netip.AddrPort) (string, bool) { return "-j DNAT --to-destination " + to.String(), to.IsValid() })
-	var tunnels []string
+	redirect := func(to netip.AddrPort) (string, bool) { return "-j DNAT --to-destination " + to.String(), to.IsValid() }
+	b.byKey(nat, chainRoutes, "", r, nodes, chainTunnels, redirect)
+	b.chain(nat, chainTunnels, b.tunnels(r, redirect)...)
+}
+
+// action says what to do with packets for an endpoint, and whether anything is to
+// be done.
+type action func(to netip.AddrPort) (rule string, acts bool)
+
+// tunnels makes a rule for every CloudCore's tunnel port.
+func (b *builder) tunnels(r netrules.Rules, act action) []string {
+	var rules []string
 	for _, t := range r.Targets {
-		if ep := t.Endpoint(b.v6); t.TunnelPort != 0 && ep.IsValid() {
-			tunnels = append(tunnels, matchPort(t.TunnelPort)+" -j DNAT --to-destination "+ep.String())
+		if target, acts := act(t.Endpoint(b.v6)); t.TunnelPort != 0 && acts {
+			rules = append(rules, matchPort(t.TunnelPort)+" "+target)
 		}
 	}
-	b.chain(nat, chainTunnels, tunnels...)
+	return rules
 }
 
 // byKey makes the chain that does with packets to an edge address what act says
 // about their Key's endpoint, and sends all others to the chain otherwise. Packets
 // that go elsewhere return.
-func (b *builder) byKey(table, name, first string, r netrules.Rules, nodes []node, otherwise string, act func(to netip.AddrPort) (string, bool)) {
+func (b *builder) byKey(table, name, first string, r netrules.Rules, nodes []node, otherwise string, act action) {
 	var rules []string
 	if first != "" {
 		rules = append(rules, first)

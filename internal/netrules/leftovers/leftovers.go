@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ type Report struct {
 }
 
 // Look searches both variants and families in a network namespace, 0 for the
-// process's own. Where iptables is not installed, nf_tables is read directly.
+// process's own. Where iptables is not installed or not permitted, nf_tables is read directly.
 func Look(ctx context.Context, netNS int) Report {
 	var r Report
 	for _, v := range []ipt.Variant{ipt.NFT, ipt.Legacy} {
@@ -70,8 +69,8 @@ func Look(ctx context.Context, netNS int) Report {
 				found, err = parse(out, v, v6)
 				return err
 			})
-			if errors.Is(err, ipt.ErrNoPrograms) {
-				found, err = without(v, v6, netNS)
+			if err != nil {
+				found, err = without(v, v6, netNS, err)
 			}
 			if err != nil {
 				r.Unseen = append(r.Unseen, fmt.Sprintf("%s: %v", name(v, v6), err))
@@ -89,30 +88,16 @@ func name(v ipt.Variant, v6 bool) string {
 	return "iptables-" + string(v)
 }
 
-// without looks where no program helps.
-func without(v ipt.Variant, v6 bool, netNS int) ([]Finding, error) {
+// without looks where iptables-save is missing or may not do its work.
+func without(v ipt.Variant, v6 bool, netNS int, cause error) ([]Finding, error) {
 	if v == ipt.NFT {
 		return readNFT(v6, netNS)
 	}
-	there, err := legacyTables(v6)
-	if err != nil || !there {
+	tables, err := ipt.LegacyTables(netNS, v6)
+	if err != nil || !slices.Contains(tables, "nat") {
 		return nil, err
 	}
-	return nil, fmt.Errorf("the kernel has legacy tables, and %s-save to read them is not installed", name(v, v6))
-}
-
-// legacyTables tells whether legacy table nat exists, in the process's own network
-// namespace.
-func legacyTables(v6 bool) (bool, error) {
-	path := "/proc/net/ip_tables_names"
-	if v6 {
-		path = "/proc/net/ip6_tables_names"
-	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	return slices.Contains(strings.Fields(string(text)), "nat"), err
+	return nil, fmt.Errorf("the kernel has legacy tables, which cannot be read: %w", cause)
 }
 
 // byEdgeWatcher is the shape of edge-watcher's rules, as iptables-save prints them.
