@@ -35,12 +35,12 @@ type Backend struct {
 	log  *slog.Logger
 	opts Options
 	prog programs
-	// v6 tells whether IPv6 is kept, too.
-	v6        bool
-	disturbed chan struct{}
-	foreign   atomic.Bool
-	stop      context.CancelFunc
-	done      chan struct{}
+	// v6 and hasSets say what Open found to be usable.
+	v6, hasSets bool
+	disturbed   chan struct{}
+	foreign     atomic.Bool
+	stop        context.CancelFunc
+	done        chan struct{}
 
 	// mu serializes changes and guards what follows.
 	mu sync.Mutex
@@ -106,7 +106,7 @@ func (b *Backend) Disturbed() <-chan struct{} { return b.disturbed }
 func (b *Backend) Variant() Variant { return b.prog.variant }
 
 // HasSets tells whether edge addresses are members of IP sets, not rules.
-func (b *Backend) HasSets() bool { return b.sets != nil }
+func (b *Backend) HasSets() bool { return b.hasSets }
 
 // HasIPv6 tells whether IPv6 routes are kept.
 func (b *Backend) HasIPv6() bool { return b.v6 }

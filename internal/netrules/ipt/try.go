@@ -126,7 +126,7 @@ func (b *Backend) trySets(ctx context.Context) {
 	c, err := ipset.Dial(b.opts.NetNS)
 	if err == nil {
 		if err = b.trySetMatch(ctx, c); err == nil {
-			b.sets = c
+			b.sets, b.hasSets = c, true
 			return
 		}
 		err = errors.Join(err, c.Close())
