@@ -23,14 +23,17 @@ func (b *Backend) watch(ctx context.Context) {
 	defer w.close()
 	tick := time.NewTicker(cmp.Or(b.opts.LookEvery, lookEvery))
 	defer tick.Stop()
+	blind := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			err := w.look(ctx)
+			if err != nil && !blind && ctx.Err() == nil {
 				b.log.WarnContext(ctx, "cannot look whether others changed iptables", "error", err)
 			}
+			blind = err != nil
 		}
 	}
 }
