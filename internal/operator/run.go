@@ -20,7 +20,6 @@ import (
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 	"github.com/edgeway-io/edgeway/internal/netrules/host"
-	"github.com/edgeway-io/edgeway/internal/netrules/nft"
 )
 
 // errNotReady is what the readiness probe says until the kernel holds the routes.
@@ -34,9 +33,12 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	backend, err := nft.Open(ownNetNS, log)
+	if o.RemoveForeign {
+		return removeForeign(ctx, log)
+	}
+	backend, err := openBackend(ctx, o.Backend, ownNetNS, log)
 	if err != nil {
-		return fmt.Errorf("backend %s: %w", o.Backend, err)
+		return err
 	}
 	defer func() {
 		if err := backend.Close(); err != nil {
@@ -132,6 +134,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 		l.purger.run,
 		(&statusWriter{log: log, client: mgr.GetClient(), report: report}).run,
 		(&counterReader{log: log, backend: backend, report: report}).run,
+		(&foreignLooker{log: log, netNS: ownNetNS, report: report, remains: remainsOf(backend)}).run,
 	}
 	for _, t := range tasks {
 		if err := mgr.Add(t); err != nil {

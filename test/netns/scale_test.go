@@ -2,8 +2,8 @@ package netns
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -28,17 +28,12 @@ func scale(b *testing.B) int {
 // fill gives the model count routes in slices of the usual size.
 func (s *site) fill(count int) {
 	s.t.Helper()
-	addr := netip.MustParseAddr("172.16.0.1")
-	var slice []v1alpha1.EdgeRoute
-	for n := range count {
-		slice = append(slice, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[n%2]))
-		addr = addr.Next()
-		if len(slice) == v1alpha1.MaxRoutesPerSlice || n == count-1 {
-			if err := s.model.SetSlice(fmt.Sprintf("s%06d", n), slice); err != nil {
-				s.t.Fatal(err)
-			}
-			slice = nil
+	n := 0
+	for slice := range slices.Chunk(some(count, 0), v1alpha1.MaxRoutesPerSlice) {
+		if err := s.model.SetSlice(fmt.Sprintf("s%06d", n), slice); err != nil {
+			s.t.Fatal(err)
 		}
+		n++
 	}
 }
 
@@ -56,7 +51,15 @@ func (s *site) sync(tb testing.TB) time.Duration {
 // BenchmarkScale measures one operator at a scale: the first load, a restart with
 // nothing to do, and one node's route added, moved and removed.
 func BenchmarkScale(b *testing.B) {
-	s := newSite(b)
+	for _, k := range kinds {
+		if k.rulePerNode() {
+			continue // meant for few edge nodes
+		}
+		b.Run(k.name, func(b *testing.B) { benchmarkScale(b, newSiteOf(b, k)) })
+	}
+}
+
+func benchmarkScale(b *testing.B, s *site) {
 	s.targets(nil, "10.9.1.2", "10.9.1.3")
 	s.fill(scale(b))
 	load := s.sync(b)
