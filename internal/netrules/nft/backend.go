@@ -112,18 +112,9 @@ func (b *Backend) rulesUntouched() bool {
 
 // advance goes from what the kernel is known to hold to the plan.
 func (b *Backend) advance(p netrules.Plan) (netrules.Result, error) {
-	next := b.written
-	if p.RulesVersion != b.version {
-		var err error
-		if next, err = render(p.Rules); err != nil {
-			return netrules.Result{}, err
-		}
-	}
-	tx := &batch{}
-	if p.RulesVersion != b.version && !sameLayout(b.written, next) {
-		transition(tx, b.written, next, p.Moves)
-	} else {
-		newChanges(tx, next).moves(p.Moves)
+	tx, next, err := step(b.written, b.version, p)
+	if err != nil {
+		return netrules.Result{}, err
 	}
 	if err := b.commit(tx); err != nil {
 		return netrules.Result{}, err
@@ -131,6 +122,35 @@ func (b *Backend) advance(p netrules.Plan) (netrules.Result, error) {
 	rulesChanged := p.RulesVersion != b.version
 	b.written, b.version = next, p.RulesVersion
 	return netrules.Result{Written: !tx.empty(), Everything: rulesChanged && !tx.empty()}, nil
+}
+
+// step is the transaction that leads from a layout, made for a version of the
+// rules, to the plan, whose layout it returns.
+func step(from layout, version uint64, p netrules.Plan) (*batch, layout, error) {
+	tx := &batch{}
+	if p.RulesVersion == version {
+		newChanges(tx, from).moves(p.Moves)
+		return tx, from, nil
+	}
+	next, err := render(p.Rules)
+	if err != nil {
+		return nil, layout{}, err
+	}
+	if sameLayout(from, next) {
+		newChanges(tx, next).moves(p.Moves)
+	} else {
+		transition(tx, from, next, p.Moves)
+	}
+	return tx, next, nil
+}
+
+// anew is the transaction that makes the table with everything in it, instead of
+// the one that exists.
+func anew(exists bool, want layout, p netrules.Plan) *batch {
+	tx := &batch{}
+	tx.remake(exists, want)
+	newChanges(tx, want).members(p)
+	return tx
 }
 
 // transition rewrites all rules and exchanges the sets that they no longer use
@@ -188,8 +208,7 @@ func (b *Backend) equalize(p netrules.Plan, want layout) (bool, error) {
 	}
 	tx := &batch{}
 	if !img.sameRules(want) {
-		tx.remake(img.exists, want)
-		newChanges(tx, want).members(p)
+		tx = anew(img.exists, want, p)
 	} else if err := correct(b.conn, p, want, tx); err != nil {
 		return false, err
 	}
