@@ -25,6 +25,9 @@ const (
 	// ConditionNoRoute is True when the kernel has no route, not even a default one,
 	// to some edge address: it then refuses connections before it redirects them.
 	ConditionNoRoute = "NoRoute"
+	// ConditionForeignRules is True when the kernel holds old rules of other tools
+	// that redirect connections to edge nodes.
+	ConditionForeignRules = "ForeignRules"
 )
 
 // ObservedHash identifies route objects for CloudNodeRoutes.status.observedHash,

@@ -20,7 +20,11 @@ func Command() *cobra.Command {
 needs the capability NET_ADMIN. It keeps nftables table "inet edgeway" equal to
 the cluster's EdgeRouteSlice and EdgeRouteTargets objects, and reports in the
 CloudNodeRoutes object of its node. When it ends, the rules stay; --cleanup
-removes them.`,
+removes them.
+
+Where nftables is not usable, or with --backend=iptables, chains EDGEWAY-... and IP
+sets hold the routes. That needs the iptables programs, the capability NET_RAW, and
+for iptables-legacy the host's /run/xtables.lock, writable.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -31,10 +35,11 @@ removes them.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file`; in-cluster configuration when empty")
 	f.StringVar(&o.NodeName, "node-name", os.Getenv("NODE_NAME"), "`name` of this node; NODE_NAME when not given")
-	f.StringVar(&o.Backend, "backend", BackendAuto, "what holds the routes: auto or nftables")
+	f.StringVar(&o.Backend, "backend", BackendAuto, "what holds the routes: auto, nftables or iptables")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "127.0.0.1:9469", "`HOST:PORT` of Prometheus metrics; 0 serves none")
 	f.StringVar(&o.HealthAddress, "health-probe-bind-address", "127.0.0.1:9470", "`HOST:PORT` of /healthz and /readyz; 0 serves none")
 	f.BoolVar(&o.Cleanup, "cleanup", false, "remove everything of ours from the kernel, then end")
+	f.BoolVar(&o.RemoveForeign, "remove-foreign", false, "remove old rules of KubeSphere's edge-watcher and of KubeEdge's iptables manager, then end")
 	f.BoolVar(&o.Verbose, "verbose", false, "log every update")
 	return cmd
 }

@@ -3,6 +3,7 @@ package operator
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -12,6 +13,7 @@ import (
 const (
 	BackendAuto     = "auto"
 	BackendNFTables = "nftables"
+	BackendIPTables = "iptables"
 )
 
 // ErrOptions is wrapped by errors about options.
@@ -23,22 +25,27 @@ type Options struct {
 	Kubeconfig string
 	// NodeName is the cloud node's name.
 	NodeName string
-	// Backend is BackendAuto or BackendNFTables.
+	// Backend is BackendAuto, BackendNFTables or BackendIPTables.
 	Backend string
 	// MetricsAddress and HealthAddress are HOST:PORT to listen on; "0" listens nowhere.
 	MetricsAddress, HealthAddress string
 	// Cleanup removes everything of ours from the kernel and ends.
 	Cleanup bool
+	// RemoveForeign removes old rules of other tools and ends.
+	RemoveForeign bool
 	// Verbose logs debug messages.
 	Verbose bool
 }
 
 // Validate names the first option that cannot be used.
 func (o Options) Validate() error {
-	if o.Backend != BackendAuto && o.Backend != BackendNFTables {
-		return fmt.Errorf("%w: --backend is %q; use %s or %s", ErrOptions, o.Backend, BackendAuto, BackendNFTables)
+	if known := []string{BackendAuto, BackendNFTables, BackendIPTables}; !slices.Contains(known, o.Backend) {
+		return fmt.Errorf("%w: --backend is %q; use one of %s", ErrOptions, o.Backend, strings.Join(known, ", "))
 	}
-	if o.Cleanup {
+	if o.Cleanup && o.RemoveForeign {
+		return fmt.Errorf("%w: --cleanup and --remove-foreign are given; use one at a time", ErrOptions)
+	}
+	if o.Cleanup || o.RemoveForeign {
 		return nil
 	}
 	if o.NodeName == "" {

@@ -20,7 +20,6 @@ import (
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 	"github.com/edgeway-io/edgeway/internal/netrules/host"
-	"github.com/edgeway-io/edgeway/internal/netrules/nft"
 )
 
 // errNotReady is what the readiness probe says until the kernel holds the routes.
@@ -35,9 +34,12 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 		return err
 	}
 	keepSmall()
-	backend, err := nft.Open(ownNetNS, log)
+	if o.RemoveForeign {
+		return removeForeign(ctx, log)
+	}
+	backend, err := openBackend(ctx, o.Backend, ownNetNS, log)
 	if err != nil {
-		return fmt.Errorf("backend %s: %w", o.Backend, err)
+		return err
 	}
 	defer func() {
 		if err := backend.Close(); err != nil {
@@ -131,6 +133,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 		},
 		l.purger.run,
 		(&statusWriter{log: log, client: mgr.GetClient(), report: report}).run,
+		(&foreignLooker{log: log, netNS: ownNetNS, report: report}).run,
 	}
 	for _, t := range tasks {
 		if err := mgr.Add(t); err != nil {

@@ -73,6 +73,9 @@ func TestOptions(t *testing.T) {
 		"cleanup needs none":  {Options{Backend: "nftables", Cleanup: true}, true},
 		"no node name":        {Options{Backend: "auto"}, false},
 		"node name with path": {Options{NodeName: "a/b", Backend: "auto"}, false},
+		"iptables":            {Options{NodeName: "cloud-1", Backend: "iptables"}, true},
+		"remove foreign":      {Options{Backend: "auto", RemoveForeign: true}, true},
+		"two at a time":       {Options{Backend: "auto", RemoveForeign: true, Cleanup: true}, false},
 		"unknown backend":     {Options{NodeName: "cloud-1", Backend: "ebpf"}, false},
 	}
 	for name, c := range cases {

@@ -40,6 +40,10 @@ func (s Site) buildImages() (imageSet, error) {
 	if err != nil {
 		return imageSet{}, err
 	}
+	operator, err := s.operatorSpec()
+	if err != nil {
+		return imageSet{}, err
+	}
 	var set imageSet
 	for _, b := range []struct {
 		spec images.Spec
@@ -49,7 +53,7 @@ func (s Site) buildImages() (imageSet, error) {
 		{busybox, &set.busybox},
 		{cloudCore, &set.cloudCore},
 		{s.program("edge-watcher"), &set.edgeWatcher},
-		{s.program("iptables-operator"), &set.operator},
+		{operator, &set.operator},
 		{s.program("edgeway-probe"), &set.probe},
 		{images.Spec{
 			Name:       "metrics-server",
@@ -67,6 +71,14 @@ func (s Site) buildImages() (imageSet, error) {
 func (s Site) program(name string) images.Spec {
 	path := "/usr/local/bin/" + name
 	return images.Spec{Name: name, Files: []images.File{{Path: path, From: filepath.Join(s.BinDir, name)}}, Entrypoint: []string{path}}
+}
+
+// operatorSpec adds iptables, which only a host without usable nf_tables needs.
+func (s Site) operatorSpec() (images.Spec, error) {
+	spec := s.program("iptables-operator")
+	iptables, err := images.IPTables()
+	spec.Files = append(spec.Files, iptables...)
+	return spec, err
 }
 
 // cloudCoreSpec is CloudCore's image, from the stand-in or the real program.
