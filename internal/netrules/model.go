@@ -18,41 +18,38 @@ var ErrInvalid = errors.New("invalid route object")
 // Model turns route objects into a Plan, one object at a time. A changed slice
 // costs time in proportion to that slice, not to the number of edge nodes. It
 // may be used by several goroutines.
+//
+// Every cloud node holds a Model of all edge addresses, so they are packed, and
+// what they have in common, the Keys, is kept once.
 type Model struct {
 	mu sync.RWMutex
-	// slices holds what every EdgeRouteSlice contributes.
-	slices map[string]map[netip.Addr]Key
-	// routes holds, for every address, the winning slice's Key.
-	routes map[netip.Addr]route
+	// slices holds what every EdgeRouteSlice contributes, by name.
+	slices map[string]*contribution
+	// routes holds, for every address, what the winning slice says.
+	routes map[packedAddr]route
 	// contested holds the slices of addresses that more than one slice claims,
 	// which happens while an edge node moves from one slice to another.
-	contested map[netip.Addr][]string
+	contested map[packedAddr][]*contribution
 	// before holds what the kernel has for the addresses that changed since Commit.
-	before map[netip.Addr]*Key
+	before map[packedAddr]keyID
+	keys   keyTable
 	// members counts addresses by Key and family (0: IPv4, 1: IPv6).
-	members map[Key][2]int
-	// interned gives equal keys one copy of their strings.
-	interned map[Key]Key
+	members map[keyID][2]int
 
 	targets []Target
 	facts   guardFacts
 	version uint64
 }
 
-type route struct {
-	key   Key
-	slice string
-}
-
 // NewModel makes a Model without routes.
 func NewModel() *Model {
 	return &Model{
-		slices:    map[string]map[netip.Addr]Key{},
-		routes:    map[netip.Addr]route{},
-		contested: map[netip.Addr][]string{},
-		before:    map[netip.Addr]*Key{},
-		members:   map[Key][2]int{},
-		interned:  map[Key]Key{},
+		slices:    map[string]*contribution{},
+		routes:    map[packedAddr]route{},
+		contested: map[packedAddr][]*contribution{},
+		before:    map[packedAddr]keyID{},
+		keys:      newKeyTable(),
+		members:   map[keyID][2]int{},
 		version:   1,
 	}
 }
@@ -62,17 +59,18 @@ func NewModel() *Model {
 func (m *Model) SetSlice(name string, routes []v1alpha1.EdgeRoute) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := make(map[netip.Addr]Key, len(routes))
+	next := make([]member, 0, len(routes))
 	var errs []error
-	for _, r := range routes {
-		addr, key, err := m.parseRoute(r)
+	for i := range routes {
+		r := &routes[i]
+		parsed, err := m.parseRoute(r)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("slice %s, node %s: %w", name, r.Node, err))
 			continue
 		}
-		next[addr] = key
+		next = append(next, parsed)
 	}
-	m.replaceSlice(name, next)
+	m.replaceSlice(name, inOrder(next))
 	return errors.Join(errs...)
 }
 
@@ -138,10 +136,17 @@ func (m *Model) Plan() Plan {
 		Count:        len(m.routes),
 		Members: func(yield func(netip.Addr, Key) bool) {
 			for addr, r := range m.routes {
-				if !yield(addr, r.key) {
+				if !yield(addr.unpack(), *m.keys.key(r.key)) {
 					return
 				}
 			}
+		},
+		Lookup: func(addr netip.Addr) (Key, bool) {
+			r, ok := m.routes[pack(addr)]
+			if !ok {
+				return Key{}, false
+			}
+			return *m.keys.key(r.key), true
 		},
 	}
 }
@@ -151,7 +156,7 @@ func (m *Model) Commit() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// A cleared map would keep the size of the biggest change there ever was.
-	m.before = map[netip.Addr]*Key{}
+	m.before = map[packedAddr]keyID{}
 }
 
 // Expect tells where a new connection to addr:port goes. ok is false when the
@@ -159,14 +164,14 @@ func (m *Model) Commit() {
 func (m *Model) Expect(addr netip.Addr, port uint16) (to netip.AddrPort, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	r, routed := m.routes[addr]
+	r, routed := m.routes[pack(addr)]
 	if !routed {
 		return netip.AddrPort{}, false
 	}
-	v6 := addr.Is6()
-	if slices.Contains(r.key.Group.Ports(), port) {
+	v6, key := addr.Is6(), m.keys.key(r.key)
+	if slices.Contains(key.Group.Ports(), port) {
 		ok = true
-		if t, found := (Rules{Targets: m.targets}).Target(r.key.Target); found && t.Endpoint(v6).IsValid() {
+		if t, found := (Rules{Targets: m.targets}).Target(key.Target); found && t.Endpoint(v6).IsValid() {
 			return t.Endpoint(v6), true
 		}
 	}
@@ -181,8 +186,8 @@ func (m *Model) Expect(addr netip.Addr, port uint16) (to netip.AddrPort, ok bool
 
 func (m *Model) rules() Rules {
 	groups := make([]Group, 0, len(m.members))
-	for key, n := range m.members {
-		groups = append(groups, Group{Key: key, V4: n[0] > 0, V6: n[1] > 0})
+	for id, n := range m.members {
+		groups = append(groups, Group{Key: *m.keys.key(id), V4: n[0] > 0, V6: n[1] > 0})
 	}
 	slices.SortFunc(groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Target, b.Target))
@@ -192,15 +197,14 @@ func (m *Model) rules() Rules {
 
 func (m *Model) moves() []Move {
 	moves := make([]Move, 0, len(m.before))
-	for addr, from := range m.before {
-		var to *Key
+	for addr, before := range m.before {
+		now := noKey
 		if r, ok := m.routes[addr]; ok {
-			to = &r.key
+			now = r.key
 		}
-		if from == nil && to == nil || from != nil && to != nil && *from == *to {
-			continue
+		if now != before {
+			moves = append(moves, Move{Addr: addr.unpack(), From: m.keys.key(before), To: m.keys.key(now)})
 		}
-		moves = append(moves, Move{Addr: addr, From: from, To: to})
 	}
 	return moves
 }

@@ -156,14 +156,15 @@ func follow(t *testing.T, kernel map[netip.Addr]Key, m *Model) {
 
 func TestUnusableObjectsAreNamed(t *testing.T) {
 	m := NewModel()
-	err := m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1;drop", "1", 1), edge("10.0.0.2", "1", 70000), edge("10.0.0.3", "1", 1)})
-	for _, part := range []string{`"10.0.0.1;drop"`, "70000", "slice a"} {
+	err := m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1;drop", "1", 1), edge("10.0.0.2", "1", 70000),
+		edge("10.0.0.3", "1", 1), edge("10.0.0.4", "1"), edge("10.0.0.5", "1", 0)})
+	for _, part := range []string{`"10.0.0.1;drop"`, "70000", "ports has 0", "slice a"} {
 		if err == nil || !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), part) {
 			t.Errorf("error is %v, want one that names %s", err, part)
 		}
 	}
-	if got := m.Len(); got != 1 {
-		t.Errorf("%d routes are usable, want 1", got)
+	if got := m.Len(); got != 2 {
+		t.Errorf("%d routes are usable, want 2", got)
 	}
 	err = m.SetTargets(&v1alpha1.EdgeRouteTargets{
 		Targets: []v1alpha1.EdgeRouteTarget{{ID: "1", Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "0.0.0.0", Port: 1}}}},

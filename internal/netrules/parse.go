@@ -11,22 +11,25 @@ import (
 )
 
 // parseRoute reads one route. The caller holds the lock.
-func (m *Model) parseRoute(r v1alpha1.EdgeRoute) (netip.Addr, Key, error) {
+func (m *Model) parseRoute(r *v1alpha1.EdgeRoute) (member, error) {
 	addr, err := parseAddr("address", r.Address)
 	if err != nil {
-		return netip.Addr{}, Key{}, err
+		return member{}, err
 	}
-	for _, p := range r.Ports {
+	key, err := m.keys.find(r.Ports, r.Target)
+	if err != nil {
+		return member{}, err
+	}
+	return member{addr: pack(addr), key: key}, nil
+}
+
+func checkPorts(ports []int32) error {
+	for _, p := range ports {
 		if p < 1 || p > 65535 {
-			return netip.Addr{}, Key{}, fmt.Errorf("%w: ports has %d; use 1 to 65535", ErrInvalid, p)
+			return fmt.Errorf("%w: ports has %d; use 1 to 65535", ErrInvalid, p)
 		}
 	}
-	key := Key{Group: NewPortGroup(r.Ports), Target: r.Target}
-	if known, ok := m.interned[key]; ok {
-		return addr, known, nil
-	}
-	m.interned[key] = key
-	return addr, key, nil
+	return nil
 }
 
 func parseTargets(obj *v1alpha1.EdgeRouteTargets) ([]Target, error) {

@@ -132,6 +132,8 @@ type Plan struct {
 	Moves []Move
 	// Members are all routed addresses. It may only be used until the Model changes.
 	Members iter.Seq2[netip.Addr, Key]
+	// Lookup finds one of Members, under the same condition.
+	Lookup func(netip.Addr) (Key, bool)
 	// Count of Members.
 	Count int
 }

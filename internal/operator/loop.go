@@ -236,6 +236,7 @@ func (l *loop) announce(plan netrules.Plan, res netrules.Result, took time.Durat
 	if first {
 		l.log.Info("kernel holds the routes", "backend", l.backend.Name(), "routes", plan.Count, "written", res.Written, "took", took)
 		l.report.checkRoutes(l.model)
+		go returnMemory()
 	}
 	if first || res.Written {
 		l.purger.request(plan, first || res.Everything)

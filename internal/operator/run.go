@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -33,6 +33,7 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	keepSmall()
 	if o.RemoveForeign {
 		return removeForeign(ctx, log)
 	}
@@ -68,8 +69,8 @@ func cleanup(ctx context.Context, backend netrules.Backend, log *slog.Logger) er
 	return nil
 }
 
-// newManager makes caches of route objects only, without what the API server
-// adds to them for its own use.
+// newManager makes a manager without caches: the feed keeps no objects, and the
+// only one that is read otherwise is this node's CloudNodeRoutes.
 func newManager(o Options) (ctrl.Manager, error) {
 	cfg, err := restConfig(o.Kubeconfig)
 	if err != nil {
@@ -81,7 +82,7 @@ func newManager(o Options) (ctrl.Manager, error) {
 	}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                 scheme,
-		Cache:                  cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Client:                 client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&v1alpha1.CloudNodeRoutes{}}}},
 		Metrics:                server.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress: o.HealthAddress,
 	})
@@ -125,8 +126,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 	}
 	tasks := []task{
 		func(ctx context.Context) error {
-			waiting := func(err error) { log.Warn("waiting for the API", "error", err) }
-			if err := l.feed.watch(ctx, mgr.GetCache(), waiting); err != nil {
+			if err := l.feed.watch(ctx, mgr.GetConfig(), mgr.GetScheme()); err != nil {
 				return endOf(ctx, err)
 			}
 			return l.run(ctx)

@@ -20,6 +20,11 @@ const Name = "nftables"
 // ErrUnusable is wrapped when the kernel does not let us use nf_tables at all.
 var ErrUnusable = errors.New("nf_tables is not usable")
 
+// quietElements is the size of a transaction from which on it is made with nobody
+// listening: the kernel makes a notification of several kilobytes for every element
+// before it throws it away, which takes six times as long as the transaction.
+const quietElements = 500
+
 // attempts at a transaction that others keep invalidating while it is prepared.
 const attempts = 3
 
@@ -107,33 +112,50 @@ func (b *Backend) rulesUntouched() bool {
 
 // advance goes from what the kernel is known to hold to the plan.
 func (b *Backend) advance(p netrules.Plan) (netrules.Result, error) {
-	next := b.written
-	if p.RulesVersion != b.version {
-		var err error
-		if next, err = render(p.Rules); err != nil {
-			return netrules.Result{}, err
-		}
-	}
-	tx, ch := &batch{}, newChanges()
-	for _, m := range p.Moves {
-		ch.move(m)
-	}
-	if p.RulesVersion != b.version && !sameLayout(b.written, next) {
-		transition(tx, b.written, next, ch)
-	} else {
-		ch.write(tx, next.hasSet)
+	tx, next, err := step(b.written, b.version, p)
+	if err != nil {
+		return netrules.Result{}, err
 	}
 	if err := b.commit(tx); err != nil {
 		return netrules.Result{}, err
 	}
 	rulesChanged := p.RulesVersion != b.version
 	b.written, b.version = next, p.RulesVersion
-	return netrules.Result{Written: len(tx.msgs) > 0, Everything: rulesChanged && len(tx.msgs) > 0}, nil
+	return netrules.Result{Written: !tx.empty(), Everything: rulesChanged && !tx.empty()}, nil
+}
+
+// step is the transaction that leads from a layout, made for a version of the
+// rules, to the plan, whose layout it returns.
+func step(from layout, version uint64, p netrules.Plan) (*batch, layout, error) {
+	tx := &batch{}
+	if p.RulesVersion == version {
+		newChanges(tx, from).moves(p.Moves)
+		return tx, from, nil
+	}
+	next, err := render(p.Rules)
+	if err != nil {
+		return nil, layout{}, err
+	}
+	if sameLayout(from, next) {
+		newChanges(tx, next).moves(p.Moves)
+	} else {
+		transition(tx, from, next, p.Moves)
+	}
+	return tx, next, nil
+}
+
+// anew is the transaction that makes the table with everything in it, instead of
+// the one that exists.
+func anew(exists bool, want layout, p netrules.Plan) *batch {
+	tx := &batch{}
+	tx.remake(exists, want)
+	newChanges(tx, want).members(p)
+	return tx
 }
 
 // transition rewrites all rules and exchanges the sets that they no longer use
-// for those that they do, with the members in ch.
-func transition(tx *batch, from, to layout, ch changes) {
+// for those that they do.
+func transition(tx *batch, from, to layout, moves []netrules.Move) {
 	for _, c := range from.chains {
 		tx.flushChain(c.name)
 	}
@@ -142,7 +164,7 @@ func transition(tx *batch, from, to layout, ch changes) {
 			tx.addSet(s)
 		}
 	}
-	ch.write(tx, to.hasSet)
+	newChanges(tx, to).moves(moves)
 	for _, c := range to.chains {
 		tx.addRules(c)
 	}
@@ -186,23 +208,14 @@ func (b *Backend) equalize(p netrules.Plan, want layout) (bool, error) {
 	}
 	tx := &batch{}
 	if !img.sameRules(want) {
-		tx.remake(img.exists, want)
-		all := newChanges()
-		all.members(p)
-		all.write(tx, want.hasSet)
-	} else {
-		have := make(map[string][]element, len(want.sets))
-		for _, s := range want.sets {
-			if have[s.name], err = b.conn.readElements(s.name); err != nil {
-				return false, err
-			}
-		}
-		elementChanges(have, p, want).write(tx, want.hasSet)
+		tx = anew(img.exists, want, p)
+	} else if err := correct(b.conn, p, want, tx); err != nil {
+		return false, err
 	}
 	if err := b.commit(tx); err != nil {
 		return false, err
 	}
-	return len(tx.msgs) > 0, nil
+	return !tx.empty(), nil
 }
 
 // remake makes the table with everything in it but edge addresses.
@@ -225,7 +238,14 @@ func (b *batch) remake(exists bool, want layout) {
 // commit sends a transaction. After a failure the connection may still hold
 // answers, so it is exchanged for a fresh one.
 func (b *Backend) commit(tx *batch) error {
-	if err := b.conn.commit(tx); err != nil {
+	send := func() error { return b.conn.commit(tx) }
+	var err error
+	if tx.elements > quietElements {
+		err = b.monitor.quietly(b.conn.generation, send)
+	} else {
+		err = send()
+	}
+	if err != nil {
 		return errors.Join(err, b.redial())
 	}
 	return nil
@@ -276,14 +296,14 @@ func (b *Backend) Cleanup(context.Context) ([]netip.Addr, error) {
 		if _, ok := img.sets[edgeSet(v6)]; !ok {
 			continue
 		}
-		elements, err := b.conn.readElements(edgeSet(v6))
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range elements {
-			if addr, ok := netip.AddrFromSlice([]byte(e.key)); ok {
+		before := len(addrs)
+		err := b.conn.readElements(edgeSet(v6), func() { addrs = addrs[:before] }, func(key []byte, _ bool) {
+			if addr, ok := netip.AddrFromSlice(key); ok {
 				addrs = append(addrs, addr)
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	tx := &batch{}

@@ -1,8 +1,10 @@
 package nft
 
 import (
-	"maps"
+	"net/netip"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
 )
@@ -44,30 +46,104 @@ func (got setImage) same(want set) bool {
 	return got.magic == want.key.magic && got.length == want.key.length() && got.interval == want.key.interval
 }
 
-// elementChanges compares the elements that the kernel holds, by set, with those
-// of the layout and the plan.
-func elementChanges(have map[string][]element, p netrules.Plan, l layout) changes {
-	want := newChanges()
-	want.members(p)
-	out := newChanges()
-	for _, s := range l.sets {
-		elements := s.fixed
+// correction finds the elements in which the kernel differs from the layout and
+// the plan, and writes what corrects them into a transaction. It keeps no copy of
+// the kernel's elements but one set's addresses.
+type correction struct {
+	conn *conn
+	plan netrules.Plan
+	want layout
+	tx   *batch
+	// sizes are how many addresses every set of edge addresses should have.
+	sizes map[string]int
+	place placement
+	seen  map[netip.Addr]struct{}
+}
+
+func correct(c *conn, p netrules.Plan, want layout, tx *batch) error {
+	fix := correction{conn: c, plan: p, want: want, tx: tx, sizes: map[string]int{}, place: placement{}, seen: map[netip.Addr]struct{}{}}
+	for addr, key := range p.Members {
+		for _, name := range fix.place.sets(addr.Is6(), key) {
+			fix.sizes[name]++
+		}
+	}
+	for _, s := range want.sets {
+		fixSet := fix.fixed
 		if s.edges {
-			elements = want.add[s.name]
+			fixSet = fix.edges
 		}
-		missing := make(map[element]struct{}, len(elements))
-		for _, e := range elements {
-			missing[e] = struct{}{}
+		if err := fixSet(s); err != nil {
+			return err
 		}
-		for _, e := range have[s.name] {
-			if _, ok := missing[e]; ok {
-				delete(missing, e)
-				continue
-			}
-			out.del[s.name] = append(out.del[s.name], e)
+	}
+	return nil
+}
+
+// edges corrects a set of edge addresses. The kernel may list an address twice
+// while it rearranges the set.
+func (f *correction) edges(s set) error {
+	var wrong []element
+	reset := func() { wrong = nil; clear(f.seen) }
+	err := f.conn.readElements(s.name, reset, func(key []byte, end bool) {
+		addr, ok := netip.AddrFromSlice(key)
+		if ok && f.belongs(addr, s.name) {
+			f.seen[addr] = struct{}{}
+			return
 		}
-		if len(missing) > 0 {
-			out.add[s.name] = slices.Collect(maps.Keys(missing))
+		wrong = append(wrong, element{key: string(key), end: end})
+	})
+	if err != nil {
+		return err
+	}
+	f.tx.addElements(unix.NFT_MSG_DELSETELEM, s.name, without(wrong, nil))
+	if len(f.seen) < f.sizes[s.name] {
+		f.tx.addElements(unix.NFT_MSG_NEWSETELEM, s.name, f.missing(s.name))
+	}
+	return nil
+}
+
+func (f *correction) belongs(addr netip.Addr, set string) bool {
+	key, ok := f.plan.Lookup(addr)
+	return ok && slices.Contains(f.place.sets(addr.Is6(), key), set)
+}
+
+// missing are the addresses of a set that were not seen in the kernel.
+func (f *correction) missing(set string) []element {
+	var out []element
+	for addr, key := range f.plan.Members {
+		if _, ok := f.seen[addr]; !ok && slices.Contains(f.place.sets(addr.Is6(), key), set) {
+			out = append(out, element{key: string(addr.AsSlice())})
+		}
+	}
+	return out
+}
+
+// fixed corrects a set whose elements belong to the layout. What is wrong goes
+// first: intervals must not overlap.
+func (f *correction) fixed(s set) error {
+	var have []element
+	err := f.conn.readElements(s.name, func() { have = nil }, func(key []byte, end bool) {
+		have = append(have, element{key: string(key), end: end})
+	})
+	if err != nil {
+		return err
+	}
+	f.tx.addElements(unix.NFT_MSG_DELSETELEM, s.name, without(have, s.fixed))
+	f.tx.addElements(unix.NFT_MSG_NEWSETELEM, s.name, without(s.fixed, have))
+	return nil
+}
+
+// without returns the elements of a that are not in b, once each and in order.
+func without(a, b []element) []element {
+	known := make(map[element]struct{}, len(b))
+	for _, e := range b {
+		known[e] = struct{}{}
+	}
+	var out []element
+	for _, e := range a {
+		if _, ok := known[e]; !ok {
+			known[e] = struct{}{}
+			out = append(out, e)
 		}
 	}
 	return out

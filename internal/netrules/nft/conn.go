@@ -22,11 +22,15 @@ const (
 	dumpAttempts = 3
 )
 
-// conn is a netlink connection to nf_tables.
+// conn is a netlink connection to nf_tables, for one goroutine at a time.
 type conn struct {
 	nl *netlink.Conn
 	// port identifies our own changes in notifications.
 	port uint32
+	// seq is the number of the last request.
+	seq uint32
+	// buf receives answers.
+	buf []byte
 }
 
 func dial(netNS int) (*conn, error) {
@@ -41,7 +45,7 @@ func dial(netNS int) (*conn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("find netlink port: %w", err), nl.Close())
 	}
-	return &conn{nl: nl, port: port}, nil
+	return &conn{nl: nl, port: port, buf: make([]byte, dumpBuffer)}, nil
 }
 
 func portOf(nl *netlink.Conn) (uint32, error) {
@@ -63,55 +67,54 @@ func portOf(nl *netlink.Conn) (uint32, error) {
 
 func (c *conn) close() error { return c.nl.Close() }
 
-// batch collects the messages of one transaction.
-type batch struct{ msgs []netlink.Message }
-
-// add appends a message about table inet edgeway.
-func (b *batch) add(cmd uint16, flags netlink.HeaderFlags, fill func(*attrs)) {
-	b.msgs = append(b.msgs, message(cmd, flags, fill))
-}
-
-func message(cmd uint16, flags netlink.HeaderFlags, fill func(*attrs)) netlink.Message {
-	a := attrs{b: []byte{familyInet, unix.NFNETLINK_V0, 0, 0}}
-	fill(&a)
-	return netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | cmd), Flags: netlink.Request | flags},
-		Data:   a.b,
-	}
-}
-
 // commit sends the batch: all of it takes effect at once, or nothing does.
 func (c *conn) commit(b *batch) error {
-	if len(b.msgs) == 0 {
+	if b.empty() {
 		return nil
 	}
-	// One acknowledgement, of the last message, says that the whole batch was
-	// committed; failures are reported whether or not they were asked for.
-	b.msgs[len(b.msgs)-1].Header.Flags |= netlink.Acknowledge
-	edge := func(typ uint16) netlink.Message {
-		return netlink.Message{
-			Header: netlink.Header{Type: netlink.HeaderType(typ), Flags: netlink.Request},
-			Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
-		}
-	}
-	msgs := make([]netlink.Message, 0, len(b.msgs)+2)
-	msgs = append(msgs, edge(unix.NFNL_MSG_BATCH_BEGIN))
-	msgs = append(msgs, b.msgs...)
-	msgs = append(msgs, edge(unix.NFNL_MSG_BATCH_END))
-	sent, err := c.nl.SendMessages(msgs)
-	if err != nil {
+	seq := c.nextSeq()
+	if err := c.send(b.finish(seq)); err != nil {
 		return fmt.Errorf("send nftables transaction: %w", err)
 	}
-	last := sent[len(sent)-2].Header.Sequence
-	for {
-		replies, err := c.nl.Receive()
-		if err != nil {
-			return fmt.Errorf("nftables transaction: %w", err)
-		}
-		for _, m := range replies {
-			if m.Header.Sequence == last {
-				return nil
+	if err := c.answers(seq, nil); err != nil {
+		return fmt.Errorf("nftables transaction: %w", err)
+	}
+	return nil
+}
+
+// generation is the kernel's number for the state of all rules of the namespace.
+// It grows by one with every transaction, whoever makes it.
+func (c *conn) generation() (uint32, error) {
+	seq := c.nextSeq()
+	if err := c.send(request(unix.NFT_MSG_GETGEN, netlink.Acknowledge, seq, func(*attrs) {})); err != nil {
+		return 0, fmt.Errorf("ask nftables for its generation: %w", err)
+	}
+	generation := uint32(0)
+	err := c.answers(seq, func(_ netlink.HeaderFlags, body []byte) error {
+		return eachAttr(body, func(typ uint16, data []byte) error {
+			if typ == unix.NFTA_GEN_ID {
+				generation = attrU32(data)
 			}
+			return nil
+		})
+	})
+	return generation, err
+}
+
+func (c *conn) nextSeq() uint32 {
+	c.seq++
+	return c.seq
+}
+
+// answers reads until the request seq is answered completely.
+func (c *conn) answers(seq uint32, each func(flags netlink.HeaderFlags, body []byte) error) error {
+	for {
+		n, err := c.receive(c.buf)
+		if err != nil {
+			return err
+		}
+		if done, err := eachMessage(c.buf[:n], seq, each); done || err != nil {
+			return err
 		}
 	}
 }
@@ -134,25 +137,34 @@ func (c *conn) dump(cmd uint16, fill func(*attrs), reset func(), each func(attrs
 }
 
 func (c *conn) dumpOnce(cmd uint16, fill func(*attrs), each func([]byte) error) (bool, error) {
-	req, err := c.nl.Send(message(cmd, netlink.Dump, fill))
-	if err != nil {
+	seq := c.nextSeq()
+	if err := c.send(request(cmd, netlink.Dump, seq, fill)); err != nil {
 		return false, fmt.Errorf("ask nftables: %w", err)
 	}
-	buf := make([]byte, dumpBuffer)
 	consistent := true
-	for {
-		n, err := c.receive(buf)
-		if err != nil {
-			return false, fmt.Errorf("read from nftables: %w", err)
-		}
-		done, err := eachMessage(buf[:n], req.Header.Sequence, func(flags netlink.HeaderFlags, body []byte) error {
-			consistent = consistent && flags&netlink.DumpInterrupted == 0
-			return each(body)
-		})
-		if done || err != nil {
-			return consistent, err
-		}
+	err := c.answers(seq, func(flags netlink.HeaderFlags, body []byte) error {
+		consistent = consistent && flags&netlink.DumpInterrupted == 0
+		return each(body)
+	})
+	if err != nil {
+		return false, fmt.Errorf("read from nftables: %w", err)
 	}
+	return consistent, nil
+}
+
+// send passes messages on without another copy of them. The kernel has carried
+// out a transaction when it returns.
+func (c *conn) send(b []byte) error {
+	raw, err := c.nl.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	err = raw.Write(func(fd uintptr) bool {
+		serr = unix.Sendto(int(fd), b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+		return !errors.Is(serr, unix.EAGAIN) && !errors.Is(serr, unix.EINTR)
+	})
+	return errors.Join(err, serr)
 }
 
 func (c *conn) receive(buf []byte) (int, error) {
@@ -184,7 +196,7 @@ func eachMessage(b []byte, seq uint32, each func(flags netlink.HeaderFlags, body
 		case binary.NativeEndian.Uint32(b[8:]) != seq: // rest of an earlier answer
 		case typ == unix.NLMSG_DONE || typ == unix.NLMSG_ERROR:
 			return true, answerError(body)
-		case len(body) >= 4:
+		case len(body) >= 4 && each != nil:
 			if err := each(flags, body[4:]); err != nil {
 				return true, err
 			}

@@ -101,6 +101,29 @@ func dropFrom(port uint32) []bpf.RawInstruction {
 	}
 }
 
+// quietly makes a transaction of ours while the kernel has nobody to notify. Whether
+// others changed anything meanwhile is seen by the generation, which each of their
+// transactions moves too.
+func (m *monitor) quietly(generation func() (uint32, error), transaction func() error) error {
+	before, err := generation()
+	if err == nil {
+		err = m.nl.LeaveGroup(unix.NFNLGRP_NFTABLES)
+	}
+	if err != nil {
+		m.log.Debug("a large change is made with notifications on", "error", err)
+		return transaction()
+	}
+	failed := transaction()
+	err = m.nl.JoinGroup(unix.NFNLGRP_NFTABLES)
+	if err != nil {
+		m.log.Error("nftables notifications stopped; changes by others are found by comparison only", "error", err)
+	}
+	if after, gerr := generation(); err != nil || gerr != nil || failed != nil || after != before+1 {
+		m.disturb()
+	}
+	return failed
+}
+
 func (m *monitor) isOwn(port uint32) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -30,8 +30,6 @@ type ruleImage struct {
 type setImage struct {
 	magic, length uint32
 	interval      bool
-	// elements are only read for a full comparison.
-	elements []element
 }
 
 func nothing() {}
@@ -187,43 +185,41 @@ func (c *conn) readCounters(reset func(), each func(name string, packets uint64)
 	})
 }
 
-// readElements reads the elements of one set.
-func (c *conn) readElements(set string) ([]element, error) {
-	var out []element
+// readElements calls each with the elements of one set. key is only valid during
+// the call. reset is called before a repeated attempt.
+func (c *conn) readElements(set string, reset func(), each func(key []byte, end bool)) error {
 	ask := func(a *attrs) {
 		a.str(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
 		a.str(unix.NFTA_SET_ELEM_LIST_SET, set)
 	}
-	err := c.dump(unix.NFT_MSG_GETSETELEM, ask, func() { out = nil }, func(b []byte) error {
+	return c.dump(unix.NFT_MSG_GETSETELEM, ask, reset, func(b []byte) error {
 		return eachAttr(b, func(typ uint16, data []byte) error {
 			if typ != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 				return nil
 			}
 			return eachAttr(data, func(_ uint16, data []byte) error {
-				e, err := readElement(data)
-				out = append(out, e)
+				key, end, err := readElement(data)
+				each(key, end)
 				return err
 			})
 		})
 	})
-	return out, err
 }
 
-func readElement(b []byte) (element, error) {
-	var e element
-	err := eachAttr(b, func(typ uint16, data []byte) error {
+func readElement(b []byte) (key []byte, end bool, err error) {
+	err = eachAttr(b, func(typ uint16, data []byte) error {
 		switch typ {
 		case unix.NFTA_SET_ELEM_KEY:
 			return eachAttr(data, func(typ uint16, data []byte) error {
 				if typ == unix.NFTA_DATA_VALUE {
-					e.key = string(data)
+					key = data
 				}
 				return nil
 			})
 		case unix.NFTA_SET_ELEM_FLAGS:
-			e.end = attrU32(data)&unix.NFT_SET_ELEM_INTERVAL_END != 0
+			end = attrU32(data)&unix.NFT_SET_ELEM_INTERVAL_END != 0
 		}
 		return nil
 	})
-	return e, err
+	return key, end, err
 }
