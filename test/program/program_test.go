@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,12 +21,17 @@ func TestOutlivesThreads(t *testing.T) {
 			t.Fatal(err)
 		}
 		all = append(all, p)
-		for range 8 {
-			ended := make(chan struct{})
-			go func() { defer close(ended); runtime.LockOSThread() }()
-			<-ended
-		}
 	}
+	// Enough at a time for every thread there is, the ones that started programs too.
+	var ended sync.WaitGroup
+	for range 100 {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			ts := unix.NsecToTimespec(int64(20 * time.Millisecond))
+			_ = unix.Nanosleep(&ts, nil) // keeps the thread, as time.Sleep does not
+		})
+	}
+	ended.Wait()
 	time.Sleep(100 * time.Millisecond)
 	for i, p := range all {
 		select {
