@@ -11,6 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The first thread of a process never ends; with it kept for the main goroutine,
+// programs are started from others.
+func init() { runtime.LockOSThread() }
+
 // A thread that ends takes no program with it: threads end with goroutines that
 // locked them.
 func TestOutlivesThreads(t *testing.T) {
