@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -39,10 +38,7 @@ func measureLoad(b *bed) error {
 	all := edgeSlices(b.nodes)
 	peer := newRuleTable(b, "iptables-nft")
 	for range b.runs {
-		took, failed, opened, err := loadOnce(b, all)
-		if err != nil {
-			return err
-		}
+		took, failed, opened := loadOnce(b, all)
 		b.record("load-100k", took.Seconds())
 		b.record("load-failures", float64(failed))
 		b.compare("load-failures", "all connections", float64(opened))
@@ -54,11 +50,9 @@ func measureLoad(b *bed) error {
 
 // loadOnce replaces a few old routes by many new ones, as an operator does that starts
 // on a node with old rules, and connects over an old route meanwhile.
-func loadOnce(b *bed, all []*v1alpha1.EdgeRouteSlice) (took time.Duration, failed, opened int, err error) {
-	inner := &bed{session: b.session, ctx: b.ctx}
-	defer func() { err = errors.Join(err, inner.clean()) }()
-	err = inner.run(func(inner *bed) error {
-		r := newRouter(inner, openNFT)
+func loadOnce(b *bed, all []*v1alpha1.EdgeRouteSlice) (took time.Duration, failed, opened int) {
+	b.inside(func(b *bed) {
+		r := newRouter(b, openNFT)
 		r.setTargets(core1IP)
 		r.load(onFirstCore(oldNodes), netrules.CheckAll)
 
@@ -71,10 +65,9 @@ func loadOnce(b *bed, all []*v1alpha1.EdgeRouteSlice) (took time.Duration, faile
 		runtime.GC()
 		took = r.load(all, netrules.CheckAll)
 		time.Sleep(20 * probeEvery)
-		failed, opened, err = probe.stop()
-		return err
+		failed, opened = probe.stop()
 	})
-	return took, failed, opened, err
+	return took, failed, opened
 }
 
 // onFirstCore are routes of which every one ends at the first CloudCore.
@@ -132,16 +125,16 @@ func (p *probe) once() (byte, error) {
 	return who, err
 }
 
-// stop gives the counts. It is an error when the load was not seen: then nothing was
-// proved.
-func (p *probe) stop() (failed, opened int, err error) {
+// stop gives the counts. When the load was not seen nothing was proved, and the group
+// ends.
+func (p *probe) stop() (failed, opened int) {
 	p.end.Store(true)
 	<-p.done
 	if p.failed > 0 {
 		p.r.b.say("last failed connection: %v", p.last)
 	}
 	if p.answered[0] == 0 || p.answered[1] == 0 {
-		return 0, 0, fmt.Errorf("of %d connections during the load %d went to the old CloudCore and %d to the new one, want some to each", p.opened, p.answered[0], p.answered[1])
+		p.r.b.Fatalf("of %d connections during the load %d went to the old CloudCore and %d to the new one, want some to each", p.opened, p.answered[0], p.answered[1])
 	}
-	return p.failed, p.opened, nil
+	return p.failed, p.opened
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // session is one call of the program.
@@ -37,7 +38,7 @@ func (g group) names() string {
 
 // take measures the group's figures. What it set up is removed when it returns.
 func (g group) take(ctx context.Context, s *session) ([]figure, error) {
-	b := &bed{session: s, ctx: ctx}
+	b := &bed{session: s, ctx: ctx, started: time.Now()}
 	for _, f := range g.figures {
 		b.figures = append(b.figures, f.blank())
 	}
@@ -61,6 +62,7 @@ func (g group) take(ctx context.Context, s *session) ([]figure, error) {
 type bed struct {
 	*session
 	ctx      context.Context
+	started  time.Time
 	figures  []figure
 	cleanups []func()
 }
@@ -88,6 +90,22 @@ func (b *bed) clean() error {
 		errs = append(errs, b.run(func(*bed) error { f(); return nil }))
 	}
 	return errors.Join(errs...)
+}
+
+// inside runs a part of the group and removes at its end what that part set up.
+func (b *bed) inside(part func(*bed)) {
+	inner := &bed{session: b.session, ctx: b.ctx, started: b.started}
+	err := inner.run(func(inner *bed) error { part(inner); return nil })
+	b.must(errors.Join(err, inner.clean()))
+}
+
+// pause waits, but not after an interrupt.
+func (b *bed) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-b.ctx.Done():
+		b.must(b.ctx.Err())
+	}
 }
 
 // Helper implements lab.T.
@@ -129,8 +147,10 @@ func (b *bed) dir() string {
 	return dir
 }
 
-// say shows how far the group is.
-func (b *bed) say(format string, args ...any) { fmt.Printf("  "+format+"\n", args...) }
+// say shows how far the group is, and since when.
+func (b *bed) say(format string, args ...any) {
+	fmt.Printf("  [%4.0f s] %s\n", time.Since(b.started).Seconds(), fmt.Sprintf(format, args...))
+}
 
 // record adds a run's value to a figure.
 func (b *bed) record(name string, value float64) {

@@ -1,3 +1,3 @@
 package main
 
-var operatorGroups, watcherGroups, lagGroups []group
+var watcherGroups, lagGroups []group
