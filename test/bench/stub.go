@@ -1,3 +1,3 @@
 package main
 
-var watcherGroups, lagGroups []group
+var lagGroups []group
