@@ -92,7 +92,7 @@ test-unit: web build-sandbox ## Unit tests and tests on the real kernel in netwo
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go test $$(go list ./... | grep -v /test/netns)
-	go test -count=1 ./test/netns
+	go test -count=1 -parallel 8 ./test/netns
 	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
 

@@ -2,8 +2,8 @@ package netns
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -28,17 +28,12 @@ func scale(b *testing.B) int {
 // fill gives the model count routes in slices of the usual size.
 func (s *site) fill(count int) {
 	s.t.Helper()
-	addr := netip.MustParseAddr("172.16.0.1")
-	var slice []v1alpha1.EdgeRoute
-	for n := range count {
-		slice = append(slice, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[n%2]))
-		addr = addr.Next()
-		if len(slice) == v1alpha1.MaxRoutesPerSlice || n == count-1 {
-			if err := s.model.SetSlice(fmt.Sprintf("s%06d", n), slice); err != nil {
-				s.t.Fatal(err)
-			}
-			slice = nil
+	n := 0
+	for slice := range slices.Chunk(some(count, 0), v1alpha1.MaxRoutesPerSlice) {
+		if err := s.model.SetSlice(fmt.Sprintf("s%06d", n), slice); err != nil {
+			s.t.Fatal(err)
 		}
+		n++
 	}
 }
 

@@ -3,11 +3,13 @@ package netns
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
+	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
 	"github.com/edgeway-io/edgeway/internal/netrules/nft"
 	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
@@ -36,13 +39,99 @@ type site struct {
 	t                      testing.TB
 	node, pod, core, world *lab.NS
 	core1, core2, stranger *lab.Server
-	backend                *nft.Backend
+	kind                   kind
+	backend                netrules.Backend
 	model                  *netrules.Model
 }
 
+// kind is a way to hold the rules.
+type kind struct {
+	name string
+	// open connects a backend to the network namespace of a file descriptor.
+	open func(netNS int, log *slog.Logger) (netrules.Backend, error)
+	// dump lists what a node's kernel holds; what changes by itself is left out.
+	dump func(node *lab.NS) string
+	// slow is how many times longer a change takes than with the fastest kind, about.
+	slow int
+	// iptables are the options of a kind that uses it.
+	iptables *ipt.Options
+}
+
+// kinds are all backends; the first is the one of newSite.
+var kinds = []kind{
+	{name: "nftables", slow: 1, dump: dumpNFT, open: func(netNS int, log *slog.Logger) (netrules.Backend, error) { return nft.Open(netNS, log) }},
+	iptablesKind("iptables-nft", ipt.Options{Variant: ipt.NFT}),
+	iptablesKind("iptables-legacy", ipt.Options{Variant: ipt.Legacy}),
+	iptablesKind("iptables-legacy-without-ipset", ipt.Options{Variant: ipt.Legacy, NoSets: true}),
+}
+
+func iptablesKind(name string, o ipt.Options) kind {
+	return kind{
+		name: name, slow: 3, iptables: &o,
+		dump: func(node *lab.NS) string { return dumpIPTables(node, o.Variant) },
+		open: func(netNS int, log *slog.Logger) (netrules.Backend, error) {
+			o.NetNS = netNS
+			return ipt.Open(context.Background(), o, log)
+		},
+	}
+}
+
+func (k kind) rulePerNode() bool { return k.iptables != nil && k.iptables.NoSets }
+
+// look is how often the kind looks for changes that it is not told of.
+func (k kind) look() time.Duration {
+	if k.iptables == nil {
+		return 0
+	}
+	return k.iptables.LookEvery
+}
+
+// watchful are all backends; those that have to look for changes do so often.
+func watchful() []kind {
+	all := []kind{kinds[0]}
+	for _, k := range kinds[1:] {
+		o := *k.iptables
+		o.LookEvery = 250 * time.Millisecond
+		all = append(all, iptablesKind(k.name, o))
+	}
+	return all
+}
+
+// sameButBaseChains compares what dump gave. iptables leaves empty built-in chains
+// where there were none.
+func (k kind) sameButBaseChains(a, b string) bool {
+	if k.iptables == nil {
+		return a == b
+	}
+	builtin := regexp.MustCompile(`(?m)^(\*.*|COMMIT|:(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ACCEPT *)\n`)
+	return builtin.ReplaceAllString(a, "") == builtin.ReplaceAllString(b, "")
+}
+
+// forEachBackend runs a test on a fresh site for every backend, side by side.
+func forEachBackend(t *testing.T, f func(t *testing.T, s *site)) {
+	t.Helper()
+	forEachOf(t, kinds, f)
+}
+
+func forEachOf(t *testing.T, kinds []kind, f func(t *testing.T, s *site)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, newSiteOf(t, k))
+		})
+	}
+}
+
+// newSite is a site with the nftables backend.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{t: t, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
+	return newSiteOf(t, kinds[0])
+}
+
+func newSiteOf(t testing.TB, k kind) *site {
+	t.Helper()
+	s := &site{t: t, kind: k, node: lab.New(t, "node"), pod: lab.New(t, "pod"), core: lab.New(t, "core"), world: lab.New(t, "world")}
 	lab.Link(t, s.node, "core", []string{"10.9.1.1/24", "fd00:1::1/64"}, s.core, "node",
 		[]string{"10.9.1.2/24", "10.9.1.3/24", "fd00:1::2/64"})
 	lab.Link(t, s.node, "pod", []string{"10.9.2.1/24", "fd00:2::1/64"}, s.pod, "node", []string{"10.9.2.2/24", "fd00:2::2/64"})
@@ -64,14 +153,16 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
+var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
+
 // open connects an operator's backend to the node, as a start of it does.
-func (s *site) open() *nft.Backend {
+func (s *site) open() netrules.Backend {
 	s.t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := discard
 	if os.Getenv("NETNS_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	b, err := nft.Open(s.node.FD, log)
+	b, err := s.kind.open(s.node.FD, log)
 	if err != nil {
 		s.t.Fatalf("open backend: %v", err)
 	}
@@ -82,6 +173,17 @@ func (s *site) open() *nft.Backend {
 
 func route(node, address, target string) v1alpha1.EdgeRoute {
 	return v1alpha1.EdgeRoute{Node: node, Address: address, Ports: []int32{10350, 10250}, Target: target}
+}
+
+// some are count routes, in turns to one CloudCore and the other; odd turns differ.
+func some(count, turn int) []v1alpha1.EdgeRoute {
+	addr := netip.MustParseAddr("172.16.0.1")
+	var out []v1alpha1.EdgeRoute
+	for n := range count {
+		out = append(out, route(fmt.Sprintf("n%d", n), addr.String(), []string{"10351", "10352"}[(n+turn)%2]))
+		addr = addr.Next()
+	}
+	return out
 }
 
 func (s *site) routes(routes ...v1alpha1.EdgeRoute) *site {
@@ -95,6 +197,13 @@ func (s *site) routes(routes ...v1alpha1.EdgeRoute) *site {
 // targets sets two CloudCores; an empty address means no endpoint.
 func (s *site) targets(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *site {
 	s.t.Helper()
+	if err := s.model.SetTargets(targetsOf(guard, addrs...)); err != nil {
+		s.t.Fatalf("targets: %v", err)
+	}
+	return s
+}
+
+func targetsOf(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *v1alpha1.EdgeRouteTargets {
 	obj := &v1alpha1.EdgeRouteTargets{Guard: guard}
 	for i, list := range addrs {
 		port := int32(10351 + i)
@@ -104,10 +213,7 @@ func (s *site) targets(guard *v1alpha1.EdgeRouteGuard, addrs ...string) *site {
 		}
 		obj.Targets = append(obj.Targets, target)
 	}
-	if err := s.model.SetTargets(obj); err != nil {
-		s.t.Fatalf("targets: %v", err)
-	}
-	return s
+	return obj
 }
 
 // apply does what the operator does on a change.
@@ -138,8 +244,23 @@ func (s *site) usual() *site {
 var volatile = regexp.MustCompile(`packets \d+ bytes \d+`)
 
 // ruleset is what the node's kernel holds, without its counters.
-func (s *site) ruleset() string {
-	return volatile.ReplaceAllString(s.node.Exec("nft", "list", "ruleset"), "")
+func (s *site) ruleset() string { return s.kind.dump(s.node) }
+
+func dumpNFT(node *lab.NS) string {
+	return volatile.ReplaceAllString(node.Exec("nft", "list", "ruleset"), "")
+}
+
+// comments are lines that tell time and counts.
+var comments = regexp.MustCompile(`(?m)^#.*\n|\[\d+:\d+\]| initval 0x[0-9a-f]+| hashsize \d+| bucketsize \d+`)
+
+func dumpIPTables(node *lab.NS, v ipt.Variant) string {
+	var out strings.Builder
+	for _, family := range []string{"iptables", "ip6tables"} {
+		fmt.Fprintf(&out, "%s\n%s", family, node.Exec(fmt.Sprintf("%s-%s-save", family, v)))
+	}
+	sets := strings.Split(node.Exec("ipset", "save"), "\n")
+	slices.Sort(sets)
+	return comments.ReplaceAllString(out.String()+strings.Join(sets, "\n"), "")
 }
 
 func (s *site) expect(from *lab.NS, address, want string) {
