@@ -58,7 +58,7 @@ func loadOnce(b *bed, all []*v1alpha1.EdgeRouteSlice) (took time.Duration, faile
 
 		// A new operator knows nothing yet.
 		r.model = netrules.NewModel()
-		r.setTargets(core1IP, core2IP)
+		r.setTargets(coreIPs...)
 		r.open(openNFT)
 		probe := startProbe(r)
 		time.Sleep(20 * probeEvery)

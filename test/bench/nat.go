@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
 )
 
 const (
@@ -19,6 +23,19 @@ const (
 
 var natGroups = []group{
 	natLatency("nat-latency-nft", "nftables", openNFT),
+	natLatency("nat-latency-ipset", "iptables-nft and ipset", openIPSet(ipt.NFT)),
+	natLatency("nat-latency-ipset-legacy", "iptables-legacy and ipset", openIPSet(ipt.Legacy)),
+}
+
+// openIPSet makes a backend that keeps edge addresses in IP sets, or none.
+func openIPSet(variant ipt.Variant) opener {
+	return func(netNS int) (netrules.Backend, error) {
+		b, err := ipt.Open(context.Background(), ipt.Options{NetNS: netNS, Variant: variant, LookEvery: time.Hour}, warnings())
+		if err == nil && !b.HasSets() {
+			err = errors.Join(errors.New("this kernel has no IP sets"), b.Close())
+		}
+		return b, err
+	}
 }
 
 func natLatency(name, backend string, open opener) group {

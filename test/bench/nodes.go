@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/routes"
 )
 
 const (
@@ -100,6 +102,7 @@ func bigNode(n int) *corev1.Node {
 		node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: kind, Status: corev1.ConditionTrue,
 			Reason: "KubeletHasSufficient", Message: "kubelet has sufficient of it", LastHeartbeatTime: now, LastTransitionTime: now})
 	}
+	node.Status.Conditions = append(node.Status.Conditions, routedCondition(node))
 	for i := 0; node.Size() < nodeBytes; i++ {
 		name := fmt.Sprintf("registry.example.com/factory/line-%d/controller-%d", n%7, i)
 		node.Status.Images = append(node.Status.Images, corev1.ContainerImage{
@@ -108,6 +111,34 @@ func bigNode(n int) *corev1.Node {
 	return node
 }
 
+// routedCondition is what edge-watcher says of the node: here its writing 100,000 of
+// them the first time is not measured.
+func routedCondition(node *corev1.Node) corev1.NodeCondition {
+	record, _ := routes.ParseRecord(tunnelRecord) // a constant
+	in := routes.Input{
+		Nodes: []routes.Node{{Name: node.Name, Edge: true, Addresses: []string{node.Status.Addresses[0].Address},
+			KubeletPort: node.Status.DaemonEndpoints.KubeletEndpoint.Port}},
+		Record:   record,
+		Settings: routes.Settings{LogPort: v1alpha1.LogPort, MetricsPort: v1alpha1.MetricsPort, StreamPort: v1alpha1.StreamPort},
+	}
+	for _, ip := range coreIPs {
+		in.CloudCores = append(in.CloudCores, routes.CloudCore{Pod: ip, Addresses: []netip.Addr{netip.MustParseAddr(ip)}})
+	}
+	finding := routes.Compute(in).Findings[node.Name]
+	condition := corev1.NodeCondition{Type: v1alpha1.ConditionRouted, Status: corev1.ConditionFalse,
+		Reason: string(finding.Reason), Message: finding.Message, LastTransitionTime: metav1.Now()}
+	if finding.Works {
+		condition.Status = corev1.ConditionTrue
+	}
+	return condition
+}
+
+// coreIPs are the CloudCores' addresses, tunnelRecord what they recorded.
+var (
+	coreIPs      = []string{core1IP, core2IP}
+	tunnelRecord = fmt.Sprintf(`{"ipTunnelPort":{%q:10351,%q:10352},"port":{"10351":true,"10352":true}}`, core1IP, core2IP)
+)
+
 // cloudCores are two, in the record and as endpoints of the Service.
 func (f *fleet) cloudCores() {
 	ctx, ns := f.b.ctx, v1alpha1.KubeEdgeNamespace
@@ -115,15 +146,14 @@ func (f *fleet) cloudCores() {
 		_, err := f.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
 		f.b.must(err)
 	}
-	record := fmt.Sprintf(`{"ipTunnelPort":{%q:10351,%q:10352},"port":{"10351":true,"10352":true}}`, core1IP, core2IP)
 	_, err := f.client.CoreV1().ConfigMaps(ns).Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
-		Name: v1alpha1.TunnelPortConfigMap, Annotations: map[string]string{v1alpha1.TunnelPortAnnotation: record}}}, metav1.CreateOptions{})
+		Name: v1alpha1.TunnelPortConfigMap, Annotations: map[string]string{v1alpha1.TunnelPortAnnotation: tunnelRecord}}}, metav1.CreateOptions{})
 	f.b.must(err)
 	slice := &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Name: "cloudcore-1", Labels: map[string]string{discoveryv1.LabelServiceName: "cloudcore"}},
 		AddressType: discoveryv1.AddressTypeIPv4,
 	}
-	for i, ip := range []string{core1IP, core2IP} {
+	for i, ip := range coreIPs {
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{ip},
 			TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: ns, Name: fmt.Sprintf("cloudcore-%d", i)}})
 	}

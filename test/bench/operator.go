@@ -105,7 +105,7 @@ func changeSlices(b *bed, api client.Client, slices []*v1alpha1.EdgeRouteSlice) 
 func twoTargets() *v1alpha1.EdgeRouteTargets {
 	obj := &v1alpha1.EdgeRouteTargets{}
 	obj.Name = v1alpha1.TargetsName
-	for i, addr := range []string{core1IP, core2IP} {
+	for i, addr := range coreIPs {
 		obj.Targets = append(obj.Targets, v1alpha1.EdgeRouteTarget{
 			ID: targetIDs[i], TunnelPort: int32(10351 + i),
 			Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: addr, Port: streamPort}},

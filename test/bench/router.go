@@ -55,11 +55,11 @@ func newRouter(b *bed, open opener) *router {
 	lab.Link(b, r.node, "core", []string{routerIP + "/24"}, r.core, "node", []string{core1IP + "/24", core2IP + "/24"})
 	// Without any route to an edge address the kernel refuses before NAT.
 	r.node.IP("route", "add", "default", "via", core1IP)
-	for i, ip := range []string{core1IP, core2IP} {
+	for i, ip := range coreIPs {
 		r.respond(ip, byte(i))
 	}
 	r.open(open)
-	r.setTargets(core1IP, core2IP)
+	r.setTargets(coreIPs...)
 	return r
 }
 
