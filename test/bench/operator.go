@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -43,7 +44,7 @@ func measureOperator(b *bed) error {
 	b.say("starting two API servers")
 	full, empty := startServer(b), startServer(b)
 	b.say("storing %d routes at one", b.nodes)
-	api := apiClient(b, full)
+	api := clientFor(b, full.Config)
 	slices := edgeSlices(b.nodes)
 	for _, s := range slices {
 		b.must(api.Create(b.ctx, s))
@@ -114,12 +115,12 @@ func twoTargets() *v1alpha1.EdgeRouteTargets {
 	return obj
 }
 
-// apiClient reads and writes the API's own and our types.
-func apiClient(b *bed, s *apiserver.Server) client.Client {
+// clientFor reads and writes the API's own and our types.
+func clientFor(b *bed, config *rest.Config) client.Client {
 	scheme := runtime.NewScheme()
 	b.must(clientgoscheme.AddToScheme(scheme))
 	b.must(v1alpha1.AddToScheme(scheme))
-	c, err := client.New(s.Config, client.Options{Scheme: scheme})
+	c, err := client.New(config, client.Options{Scheme: scheme})
 	b.must(err)
 	return c
 }

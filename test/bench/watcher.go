@@ -42,7 +42,7 @@ func measureWatcher(b *bed) error {
 	b.say("creating %d nodes of %d bytes", b.nodes, nodeBytes)
 	f.create(b.nodes)
 	newFleet(b, empty.Config).cloudCores()
-	api := apiClient(b, full)
+	api := clientFor(b, full.Config)
 
 	b.say("first start: all routes and conditions are written")
 	b.inside(func(b *bed) {
