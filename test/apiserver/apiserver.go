@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"github.com/edgeway-io/edgeway/test/program"
 )
 
 // startTimeout bounds the wait for a busy machine.
@@ -47,8 +49,8 @@ type Server struct {
 	options         Options
 	etcd, peer, api endpoint
 	ownDir          bool
-	etcdProc        *process
-	apiProc         *process
+	etcdProc        *program.Program
+	apiProc         *program.Program
 }
 
 // Start starts both programs and returns once the API is ready. Both end with Stop,
@@ -96,7 +98,7 @@ func (s *Server) As(user string, extra map[string][]string, groups ...string) *r
 }
 
 // StopAPI kills kube-apiserver and leaves etcd: an outage.
-func (s *Server) StopAPI() error { return s.apiProc.kill() }
+func (s *Server) StopAPI() error { return s.apiProc.Kill() }
 
 // StartAPI starts kube-apiserver again after StopAPI.
 func (s *Server) StartAPI(ctx context.Context) error {
@@ -112,7 +114,7 @@ func (s *Server) StartAPI(ctx context.Context) error {
 
 // Stop ends both programs and removes their data.
 func (s *Server) Stop() error {
-	err := errors.Join(s.apiProc.kill(), s.etcdProc.kill())
+	err := errors.Join(s.apiProc.Kill(), s.etcdProc.Kill())
 	if s.ownDir {
 		err = errors.Join(err, os.RemoveAll(s.Dir))
 	}

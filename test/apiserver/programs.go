@@ -2,17 +2,15 @@ package apiserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/edgeway-io/edgeway/test/program"
 )
 
 // endpoint is a host and a TCP port.
@@ -66,49 +64,10 @@ func (s *Server) serverArgs() []string {
 	}, s.options.ServerArgs...)
 }
 
-// process is a program whose output goes to a log file.
-type process struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan struct{} // closed once it ended
-}
-
 // run starts a program that dies with this one.
-func (s *Server) run(name string, args []string) (*process, error) {
-	p := &process{log: s.file(name + ".log"), done: make(chan struct{})}
-	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open log of %s: %w", name, err)
-	}
-	defer func() { _ = log.Close() }() // the program has a descriptor of its own
+func (s *Server) run(name string, args []string) (*program.Program, error) {
 	line := append(append(append([]string{}, s.options.Enter...), filepath.Join(s.options.BinDir, name)), args...)
-	p.cmd = exec.Command(line[0], line[1:]...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	// The signal comes when the thread that started the program ends. A goroutine that
-	// locked its thread may end it; this one is locked by nobody.
-	started := make(chan error)
-	go func() { started <- p.cmd.Start() }()
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	go func() {
-		_ = p.cmd.Wait() // how it ended is in its log
-		close(p.done)
-	}()
-	return p, nil
-}
-
-// kill ends a program with its children and waits for it; nil is none.
-func (p *process) kill() error {
-	if p == nil {
-		return nil
-	}
-	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("kill %s: %w", p.cmd.Path, err)
-	}
-	<-p.done
-	return nil
+	return program.Start(s.file(name+".log"), nil, line...)
 }
 
 func (s *Server) waitReady(ctx context.Context) error {
@@ -122,23 +81,13 @@ func (s *Server) waitReady(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.etcdProc.done:
-			return fmt.Errorf("etcd ended: %s", tail(s.etcdProc.log))
-		case <-s.apiProc.done:
-			return fmt.Errorf("kube-apiserver ended: %s", tail(s.apiProc.log))
+		case <-s.etcdProc.Done():
+			return fmt.Errorf("etcd ended: %s", s.etcdProc.Tail())
+		case <-s.apiProc.Done():
+			return fmt.Errorf("kube-apiserver ended: %s", s.apiProc.Tail())
 		case <-ctx.Done():
-			return fmt.Errorf("kube-apiserver is not ready: %w: %s", last, tail(s.apiProc.log))
+			return fmt.Errorf("kube-apiserver is not ready: %w: %s", last, s.apiProc.Tail())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// tail is the end of a log.
-func tail(file string) string {
-	const most = 2000
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b[max(0, len(b)-most):])
 }

@@ -17,30 +17,39 @@ Written by ` + "`make bench`" + `: medians, on an idle machine. "Promised" is wh
 `)
 	for _, f := range results {
 		promised := "–"
-		if f.Limit != 0 {
-			promised = fmt.Sprintf("≤ %s %s", number(f.Limit), f.Unit)
+		if f.Limit != nil {
+			promised = fmt.Sprintf("≤ %s %s", number(*f.Limit), f.Unit)
 		}
-		runs := make([]string, len(f.Runs))
-		for i, r := range f.Runs {
-			runs[i] = number(r)
+		fmt.Fprintf(&b, "| `%s` | %s %s | %s | %s | %s | %s |\n", f.Name, number(f.Value), f.Unit, promised, numbers(f.Runs), f.Measured, f.Machine)
+	}
+	b.WriteString(`
+## Compared with
+
+Measured between the runs of the same figure. Ratios are medians of the runs' own ratios.
+
+| figure | is | baseline | promised | the baseline's median | its runs |
+|---|---|---|---|---|---|
+`)
+	for _, f := range results {
+		for _, base := range f.Baselines {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s %s | %s |\n",
+				f.Name, base.ratio(), base.Name, base.promise(), number(base.Value), f.Unit, numbers(base.Runs))
 		}
-		fmt.Fprintf(&b, "| `%s` | %s %s | %s | %s | %s | %s |\n", f.Name, number(f.Value), f.Unit, promised, strings.Join(runs, ", "), f.Measured, f.Machine)
 	}
 	b.WriteString("\n## What each figure is\n\n")
 	for _, f := range results {
 		fmt.Fprintf(&b, "- `%s`: %s\n", f.Name, f.What)
+		for _, base := range f.Baselines {
+			fmt.Fprintf(&b, "  - %s: %s\n", base.Name, base.What)
+		}
 	}
 	return b.String()
 }
 
-// number prints a value with three significant digits or so.
-func number(v float64) string {
-	switch {
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	default:
-		return fmt.Sprintf("%.3g", v)
+func numbers(values []float64) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = number(v)
 	}
+	return strings.Join(texts, ", ")
 }

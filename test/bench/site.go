@@ -9,17 +9,39 @@ import (
 	"time"
 )
 
-var measurements = []measurement{
-	{
-		name: "make-up-warm", unit: "s", limit: 120, runs: 5,
+var siteGroups = []group{
+	repeated(spec{
+		name: "make-up-warm", unit: "s", limit: limit(120),
 		what: "`make up` after `make down`, everything built before: cluster, chart, two edge nodes, and a log line and a figure of each read through the tunnel.",
-		run:  makeUpWarm,
-	},
+	}, makeUpWarm),
 	{
-		name: "make-up-cold", unit: "s", limit: 1200, runs: 1, cold: true,
-		what: "`make up` on a checkout in which nothing was built, with empty Go build and module caches: downloads all modules and packages and builds Kubernetes from source. Debian's packages were installed before.",
-		run:  makeUpCold,
+		figures: []spec{{
+			name: "make-up-cold", unit: "s", limit: limit(1200),
+			what: "`make up` on a checkout in which nothing was built, with empty Go build and module caches: downloads all modules and packages and builds Kubernetes from source. Debian's packages were installed before. One run.",
+		}},
+		cold: true,
+		measure: func(b *bed) error {
+			seconds, err := makeUpCold(b.ctx, b.root)
+			if err == nil {
+				b.record("make-up-cold", seconds)
+			}
+			return err
+		},
 	},
+}
+
+// repeated is a group of one figure without a baseline.
+func repeated(s spec, run func(ctx context.Context, root string) (float64, error)) group {
+	return group{figures: []spec{s}, measure: func(b *bed) error {
+		for range b.runs {
+			v, err := run(b.ctx, b.root)
+			if err != nil {
+				return err
+			}
+			b.record(s.name, v)
+		}
+		return nil
+	}}
 }
 
 func makeUpWarm(ctx context.Context, root string) (float64, error) {

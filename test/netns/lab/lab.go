@@ -10,23 +10,31 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
 var serial atomic.Int32
 
+// T is what a Lab needs of a test; a benchmark program has its own.
+type T interface {
+	Helper()
+	Cleanup(func())
+	// Fatal and Fatalf do not return.
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // NS is a network namespace with loopback up.
 type NS struct {
 	Name string
 	// FD stays open as long as the test runs.
 	FD int
-	t  testing.TB
+	t  T
 }
 
 // New makes a namespace; role becomes part of its name.
-func New(t testing.TB, role string) *NS {
+func New(t T, role string) *NS {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("network namespaces need root: run this test as root")
@@ -45,7 +53,7 @@ func New(t testing.TB, role string) *NS {
 }
 
 // Run runs a command and fails the test when it fails.
-func Run(t testing.TB, name string, args ...string) string {
+func Run(t T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
@@ -92,7 +100,7 @@ func (n *NS) Do(f func() error) error {
 
 // Link connects two namespaces by a veth pair; devices are named after the peers.
 // The addresses are CIDRs.
-func Link(t testing.TB, a *NS, aDev string, aAddrs []string, b *NS, bDev string, bAddrs []string) {
+func Link(t T, a *NS, aDev string, aAddrs []string, b *NS, bDev string, bAddrs []string) {
 	t.Helper()
 	a.IP("link", "add", aDev, "type", "veth", "peer", "name", bDev, "netns", b.Name)
 	for _, end := range []struct {
