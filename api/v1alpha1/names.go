@@ -13,6 +13,9 @@ const (
 
 	// KubeEdgeNamespace is the only namespace that CloudCore works in.
 	KubeEdgeNamespace = "kubeedge"
+	// OperatorDaemonSet runs iptables-operator in KubeEdgeNamespace; its pods carry the
+	// name in label app.kubernetes.io/name.
+	OperatorDaemonSet = "iptables-operator"
 	// JoinNamespace holds enrolments and what they need.
 	JoinNamespace = "edgeway-join"
 

@@ -11,6 +11,9 @@ const (
 	// AnnotationUninstall with the value "true" on EdgeRouteTargets asks every
 	// iptables-operator to remove all that it put into its kernel.
 	AnnotationUninstall = Group + "/uninstall"
+	// AnnotationUninstallOf beside it is the UID of the DaemonSet that was uninstalled.
+	// The mark of another one is out of date, and edge-watcher takes it away.
+	AnnotationUninstallOf = Group + "/uninstall-of"
 	// AnnotationChangedAt on a route object is when the cause of its last change was
 	// seen, in RFC 3339 with nanoseconds; operators measure their lag from it.
 	AnnotationChangedAt = Group + "/changed-at"
@@ -41,3 +44,20 @@ func ObservedHash(generations map[string]int64) string {
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
+
+// Types of the conditions of EdgeRouteTargets. They are problems of the cluster;
+// others than these are the reasons of package routes' notes.
+const (
+	// ConditionControlPlaneElsewhere: kube-apiserver runs on no cloud node that has an
+	// operator, so that nothing redirects its requests.
+	ConditionControlPlaneElsewhere = "ControlPlaneElsewhere"
+	// ConditionPodPathBypassed: the pod network forwards packets past netfilter, where
+	// neither routes nor the stream guard see them.
+	ConditionPodPathBypassed = "PodPathBypassed"
+	// ConditionOperatorMissing: cloud nodes have no running operator. What their
+	// CloudNodeRoutes say is from the past.
+	ConditionOperatorMissing = "OperatorMissing"
+)
+
+// ReasonRemoved is the reason of ConditionApplied after an uninstall.
+const ReasonRemoved = "Removed"

@@ -27,6 +27,10 @@ type EdgeRouteSlice struct {
 
 // EdgeRoute says where requests to one address of an edge node go.
 //
+// Loopback and unspecified addresses mean the cloud node itself, and are no edge
+// node's.
+// +kubebuilder:validation:XValidation:rule="!self.address.startsWith('127.') && !self.address.startsWith('0.') && !(self.address in ['::', '::1'])",message="address is the cloud node's own: give the edge node's InternalIP"
+//
 // On every routed address, tunnel port p of CloudCore p goes to that CloudCore
 // (EdgeRouteTargets knows p); Ports go to the CloudCore named by Target.
 type EdgeRoute struct {
@@ -36,7 +40,7 @@ type EdgeRoute struct {
 	Node string `json:"node"`
 	// Address is the edge node's InternalIP, IPv4 or IPv6.
 	// +kubebuilder:validation:MaxLength=45
-	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$`
+	// +kubebuilder:validation:Pattern=`^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$`
 	Address string `json:"address"`
 	// Ports of the address that follow the node's tunnel: the log and the metrics port.
 	// +listType=set
@@ -65,6 +69,10 @@ type EdgeRouteSliceList struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=ert
+// +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="self.metadata.name == 'cloudcore'",message="there is one EdgeRouteTargets, and its name is cloudcore"
+// +kubebuilder:printcolumn:name="Problems",type=string,JSONPath=`.status.conditions[*].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type EdgeRouteTargets struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -79,6 +87,21 @@ type EdgeRouteTargets struct {
 	// nothing is guarded yet, and CloudNodeRoutes says so.
 	// +optional
 	Guard *EdgeRouteGuard `json:"guard,omitempty"`
+
+	// Status is what edge-watcher found wrong with the cluster.
+	// +optional
+	Status EdgeRouteTargetsStatus `json:"status,omitempty"`
+}
+
+// EdgeRouteTargetsStatus says what keeps requests from reaching edge nodes that is
+// the matter of no single node.
+type EdgeRouteTargetsStatus struct {
+	// Conditions are problems: each is True, and gone once the problem is.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=32
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // EdgeRouteGuard holds the facts of the stream guard. Every cloud node drops new
@@ -128,6 +151,7 @@ type EdgeRouteGuardPort struct {
 }
 
 // EdgeRouteTarget is one CloudCore (or the configured destination).
+// +kubebuilder:validation:XValidation:rule="self.id == 'configured' ? !has(self.tunnelPort) || self.tunnelPort == 0 : has(self.tunnelPort) && self.id == string(self.tunnelPort)",message="id is the tunnel port in decimal, or configured without one"
 type EdgeRouteTarget struct {
 	// ID is the CloudCore's tunnel port in decimal ("10351"), or TargetConfigured.
 	// +kubebuilder:validation:Pattern=`^(configured|[0-9]{1,5})$`
@@ -150,7 +174,7 @@ type EdgeRouteTarget struct {
 type EdgeRouteEndpoint struct {
 	// Address is an IPv4 or IPv6 address.
 	// +kubebuilder:validation:MaxLength=45
-	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$`
+	// +kubebuilder:validation:Pattern=`^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$`
 	Address string `json:"address"`
 	// Port is a TCP port.
 	// +kubebuilder:validation:Minimum=1
@@ -207,10 +231,30 @@ type CloudNodeRoutesStatus struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	Addresses []string `json:"addresses,omitempty"`
+	// Counters of packets, read from the kernel once a minute.
+	// +optional
+	Counters *CloudNodeCounters `json:"counters,omitempty"`
 	// Conditions: Applied, and those that tell why requests cannot work from here.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CloudNodeCounters are packets since the rules were last written anew. They are
+// optional, since a merge patch leaves out what has not changed.
+type CloudNodeCounters struct {
+	// Guarded packets came from somewhere that may not reach CloudStream.
+	// +optional
+	Guarded int64 `json:"guarded"`
+	// Unrouted packets were for an edge address and redirected by no route.
+	// +optional
+	Unrouted int64 `json:"unrouted"`
+	// Rejected packets were for an edge node whose CloudCore has no endpoint.
+	// +optional
+	Rejected int64 `json:"rejected"`
+	// ReadAt is when they were read and last differed.
+	// +optional
+	ReadAt *metav1.Time `json:"readAt,omitempty"`
 }
 
 // CloudNodeRoutesList is a list of CloudNodeRoutes.

@@ -28,6 +28,7 @@ removes them.`,
 			return Run(cmd.Context(), o, logger(o.Verbose))
 		},
 	}
+	cmd.AddCommand(uninstallCommand())
 	f := cmd.Flags()
 	f.StringVar(&o.Kubeconfig, "kubeconfig", "", "kubeconfig `file`; in-cluster configuration when empty")
 	f.StringVar(&o.NodeName, "node-name", os.Getenv("NODE_NAME"), "`name` of this node; NODE_NAME when not given")

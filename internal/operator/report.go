@@ -113,8 +113,8 @@ func (r *report) gone(backend string) {
 		now := metav1.Now().Rfc3339Copy()
 		r.ready, r.lastErr = true, nil
 		r.want.Backend, r.want.ObservedHash, r.want.Routes, r.want.AppliedAt = backend, "", 0, &now
-		r.condition(v1alpha1.ConditionApplied, false, "Removed", "All rules were removed, as the uninstall asked.")
-		r.condition(v1alpha1.ConditionGuarded, false, "Removed", "All rules were removed, as the uninstall asked.")
+		r.condition(v1alpha1.ConditionApplied, false, v1alpha1.ReasonRemoved, "All rules were removed, as the uninstall asked.")
+		r.condition(v1alpha1.ConditionGuarded, false, v1alpha1.ReasonRemoved, "All rules were removed, as the uninstall asked.")
 	})
 }
 

@@ -131,6 +131,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 		},
 		l.purger.run,
 		(&statusWriter{log: log, client: mgr.GetClient(), report: report}).run,
+		(&counterReader{log: log, backend: backend, report: report}).run,
 	}
 	for _, t := range tasks {
 		if err := mgr.Add(t); err != nil {

@@ -83,3 +83,32 @@ func TestOptions(t *testing.T) {
 		})
 	}
 }
+
+func TestCountersAreReportedOnlyWhenTheyDiffer(t *testing.T) {
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	took := func() bool {
+		select {
+		case <-r.signal:
+			return true
+		default:
+			return false
+		}
+	}
+	for i, c := range []struct {
+		counters netrules.Counters
+		want     bool
+	}{
+		{netrules.Counters{}, true}, {netrules.Counters{}, false},
+		{netrules.Counters{Guarded: 1}, true}, {netrules.Counters{Guarded: 1}, false},
+		{netrules.Counters{Guarded: 1, Unrouted: 2}, true}, {netrules.Counters{Guarded: 1, Unrouted: 2, Rejected: 3}, true},
+	} {
+		r.counters(c.counters)
+		if got := took(); got != c.want {
+			t.Errorf("%d: %+v wakes the writer: %v, want %v", i, c.counters, got, c.want)
+		}
+	}
+	got, _ := r.snapshot()
+	if c := got.Counters; c == nil || c.Guarded != 1 || c.Unrouted != 2 || c.Rejected != 3 || c.ReadAt == nil {
+		t.Errorf("counters are %+v, want 1, 2, 3 and a time", got.Counters)
+	}
+}

@@ -15,12 +15,13 @@ type facts struct {
 
 func newFacts(in Input) *facts {
 	f := &facts{cloudAddrs: map[netip.Addr]string{}, coreAddrs: map[netip.Addr]bool{}}
-	for _, node := range in.Nodes {
+	for i := range in.Nodes {
+		node := &in.Nodes[i]
 		// Edge nodes too are given pod CIDRs, and pods live in them.
 		for _, cidr := range node.PodCIDRs {
 			f.podCIDRs.add(cidr)
 		}
-		if node.Edge {
+		if !in.IsCloud(node) {
 			continue
 		}
 		for _, text := range node.Addresses {

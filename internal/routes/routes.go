@@ -19,7 +19,7 @@ type Node struct {
 	Name, UID string
 	// Created is the Node's creationTimestamp.
 	Created time.Time
-	// Edge says that the Node has the edge label. Every other Node is a cloud node.
+	// Edge says that the Node has the edge label.
 	Edge bool
 	// Addresses of the Node as it reports them, in its order: InternalIPs of an edge
 	// node, every IP of a cloud node.
@@ -62,8 +62,15 @@ type Input struct {
 	ServiceCIDRs []netip.Prefix
 	// Reservations of addresses for node names, made by accepted enrolments.
 	Reservations map[netip.Addr]string
-	Settings     Settings
+	// Enrolled are the names that accepted enrolments gave to devices.
+	Enrolled map[string]bool
+	Settings Settings
 }
+
+// IsCloud says that a Node is a cloud node: one without the edge label, and without an
+// enrolment. A device takes part in writing its own Node and may leave the label
+// out; what it then reports must be believed no more than before.
+func (in *Input) IsCloud(node *Node) bool { return !node.Edge && !in.Enrolled[node.Name] }
 
 // NodeRoutes are the routes of one edge node, at most one per IP family.
 type NodeRoutes struct {

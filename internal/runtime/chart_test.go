@@ -32,6 +32,8 @@ func TestRender(t *testing.T) {
 	everything.EdgeWatcher.DestinationAddress = "192.168.1.10"
 	everything.EdgeWatcher.ServiceCIDRs = []string{"10.96.0.0/12"}
 	everything.StreamGuard.Admit = []string{"10.0.0.7", "10.1.0.0/16"}
+	everything.StreamGuard.AdmitPods = []string{"observability/app in (agent,collector)"}
+	everything.IptablesOperator.Backend = settings.BackendIptables
 	everything.DynamicController = true
 	everything.Images.Registry = "mirror.example.com/edge"
 	everything.Images.EdgeWatcher = "other.example.com/edge-watcher:v2"

@@ -99,7 +99,7 @@ func (r *Runtime) disableLocked(ctx context.Context, o DisableOptions, progress 
 func (r *Runtime) removeRoutes(ctx context.Context, say func(string)) error {
 	// The mark comes first: it also tells an enable that follows an interrupted
 	// disable that edge-watcher was stopped.
-	marked, err := r.markUninstall(ctx)
+	marked, err := r.asker().Ask(ctx, "")
 	if err != nil || !marked {
 		return err
 	}
@@ -112,12 +112,12 @@ func (r *Runtime) removeRoutes(ctx context.Context, say func(string)) error {
 		return fmt.Errorf("stop edge-watcher: %w", err)
 	}
 	// edge-watcher may have written over the mark while it still ran.
-	if _, err := r.markUninstall(ctx); err != nil {
+	if _, err := r.asker().Ask(ctx, ""); err != nil {
 		return err
 	}
 	var left []string
 	err = r.poll(ctx, r.timeouts.Gone, func(ctx context.Context) (bool, error) {
-		left, err = r.nodesWithRules(ctx)
+		left, err = r.asker().Left(ctx)
 		if len(left) > 0 {
 			say("rules are still in the kernel of " + strings.Join(left, ", "))
 		}
@@ -152,7 +152,7 @@ func (r *Runtime) uninstallAll(ctx context.Context, say func(string)) error {
 		return err
 	}
 	if last != nil {
-		if err := uninstall(cfg); err != nil {
+		if err := uninstallRelease(cfg); err != nil {
 			return err
 		}
 	}

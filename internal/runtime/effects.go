@@ -36,7 +36,7 @@ var effectRules = []struct {
 		Effect{"RoutesMove", "open log streams and shells of edge nodes are cut once"},
 	},
 	{
-		[]string{"images.iptablesOperator", "images.registry", "pods.iptablesOperator."},
+		[]string{"iptablesOperator.", "images.iptablesOperator", "images.registry", "pods.iptablesOperator."},
 		Effect{"OperatorsRollOut", "iptables-operator is replaced node by node; the rules stay in the kernel"},
 	},
 	{

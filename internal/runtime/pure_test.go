@@ -10,7 +10,6 @@ import (
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -162,18 +161,6 @@ func TestCheckReaders(t *testing.T) {
 		if settings.AsError(problems) != nil {
 			t.Errorf("%s: a flag of others refuses the settings", name)
 		}
-	}
-}
-
-func TestWithRules(t *testing.T) {
-	operator := func(node string, phase corev1.PodPhase) corev1.Pod {
-		return corev1.Pod{Spec: corev1.PodSpec{NodeName: node}, Status: corev1.PodStatus{Phase: phase}}
-	}
-	ending := operator("d", corev1.PodRunning)
-	ending.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
-	pods := []corev1.Pod{operator("c", corev1.PodRunning), operator("a", corev1.PodRunning), operator("b", corev1.PodPending), ending}
-	if d := cmp.Diff([]string{"c"}, withRules(pods, map[string]bool{"a": true})); d != "" {
-		t.Error(d)
 	}
 }
 

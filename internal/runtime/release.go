@@ -34,7 +34,7 @@ func (r *Runtime) repair(cfg *action.Configuration) error {
 			return fmt.Errorf("mark interrupted release: %w", err)
 		}
 	case status == common.StatusUninstalling || status == common.StatusUninstalled:
-		return uninstall(cfg)
+		return uninstallRelease(cfg)
 	}
 	return nil
 }
@@ -113,8 +113,10 @@ func previous(cfg *action.Configuration, before int) (*release.Release, error) {
 	return best, nil
 }
 
-func uninstall(cfg *action.Configuration) error {
+func uninstallRelease(cfg *action.Configuration) error {
 	un := action.NewUninstall(cfg)
+	// The chart's hook asks the operators to remove their rules, as removeRoutes did.
+	un.DisableHooks = true
 	un.IgnoreNotFound, un.WaitStrategy = true, waitStrategy
 	un.DeletionPropagation = "foreground"
 	if _, err := un.Run(ReleaseName); err != nil {

@@ -20,6 +20,17 @@ const (
 	ImageProbe            = "edgeway/probe:v0.1.0"
 )
 
+// DefaultAdmitPods are the usual readers of metrics, and the agents by which a hosted
+// control plane reaches nodes.
+func DefaultAdmitPods() []string {
+	return []string{
+		"kube-system/k8s-app=metrics-server",
+		"kube-system/k8s-app=konnectivity-agent",
+		"monitoring/app.kubernetes.io/name=prometheus",
+		"kubesphere-monitoring-system/app.kubernetes.io/name=prometheus",
+	}
+}
+
 // defaultPort of a service whose container listens on containerPort.
 func defaultPort(t ServiceType, containerPort int) int {
 	if t == LoadBalancer {
@@ -40,7 +51,9 @@ func Default(t ServiceType) Settings {
 		},
 		CloudStream: CloudStream{Enable: true},
 		EdgeWatcher: EdgeWatcher{LogPort: 10350, MetricsPort: 10250, ServiceCIDRs: []string{}},
-		StreamGuard: StreamGuard{Enable: true, Admit: []string{}},
+		StreamGuard: StreamGuard{Enable: true, Admit: []string{}, AdmitPods: DefaultAdmitPods()},
+
+		IptablesOperator: IptablesOperator{Backend: BackendAuto},
 		Images: Images{
 			CloudCore:        ImageCloudCore,
 			EdgeWatcher:      ImageEdgeWatcher,
@@ -90,9 +103,12 @@ func (s Settings) Complete() Settings {
 	if s.EdgeWatcher.DestinationAddress != "" && s.EdgeWatcher.DestinationPort == 0 {
 		s.EdgeWatcher.DestinationPort = s.CloudStream.Port
 	}
+	if s.IptablesOperator.Backend == "" { // a release from before there was a choice
+		s.IptablesOperator.Backend = BackendAuto
+	}
 	for _, list := range []*[]string{
 		&s.CloudHub.AdvertiseAddress, &s.Cluster.AdvertiseAddress, &s.EdgeWatcher.ServiceCIDRs,
-		&s.StreamGuard.Admit, &s.Images.PullSecrets,
+		&s.StreamGuard.Admit, &s.StreamGuard.AdmitPods, &s.Images.PullSecrets,
 	} {
 		if *list == nil {
 			*list = []string{}

@@ -25,6 +25,8 @@ type Settings struct {
 	EdgeWatcher EdgeWatcher `json:"edgeWatcher" doc:"Where requests for edge nodes' logs and metrics are sent."`
 	StreamGuard StreamGuard `json:"streamGuard" doc:"Who may reach the stream port, which KubeEdge leaves without authentication."`
 
+	IptablesOperator IptablesOperator `json:"iptablesOperator" doc:"How routes get into the kernels of cloud nodes."`
+
 	DynamicController bool `json:"dynamicController" doc:"Let edge nodes list and watch cluster objects through CloudCore (needed by EdgeMesh)."`
 
 	Images  Images  `json:"images" doc:"Container images."`
@@ -70,6 +72,23 @@ type EdgeWatcher struct {
 type StreamGuard struct {
 	Enable bool     `json:"enable" doc:"Drop connections to the stream port that come from anywhere but cloud nodes and admitted addresses."`
 	Admit  []string `json:"admit" doc:"More addresses or networks (CIDR) that may reach the stream port, such as a metrics collector outside the cluster."`
+	// AdmitPods are PodSelectors.
+	AdmitPods []string `json:"admitPods" doc:"Pods on cloud nodes that may reach the stream port, as NAMESPACE/SELECTOR: those that read metrics or carry the API server's requests."`
+}
+
+// Backend is what holds the routes in a cloud node's kernel.
+type Backend string
+
+// The backends. Auto takes nftables where the kernel has it, else iptables.
+const (
+	BackendAuto     Backend = "auto"
+	BackendNFTables Backend = "nftables"
+	BackendIptables Backend = "iptables"
+)
+
+// IptablesOperator runs on every cloud node.
+type IptablesOperator struct {
+	Backend Backend `json:"backend" enum:"auto,nftables,iptables" doc:"What holds the routes in the kernel. iptables is for hosts without nf_tables, and needs one capability more."`
 }
 
 // Images that the chart runs. References are repository:tag or repository@digest.

@@ -15,7 +15,7 @@ func (s Settings) Validate(facts ClusterFacts) []Problem {
 	for _, check := range []func(Settings, ClusterFacts) []Problem{
 		checkServiceType, checkHA, checkAddresses, checkNodeLimit, checkServices,
 		checkPorts, checkPortCollisions, checkNodePorts,
-		checkEdgeWatcher, checkStreamGuard, checkImages, checkPods,
+		checkEdgeWatcher, checkStreamGuard, checkBackend, checkImages, checkPods,
 	} {
 		out = append(out, check(s, facts)...)
 	}

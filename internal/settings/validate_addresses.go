@@ -84,6 +84,11 @@ func checkStreamGuard(s Settings, _ ClusterFacts) []Problem {
 			out = append(out, refuse(field, a, "AdmitsEveryone", "the network is every address there is", "admit only the collectors that need it"))
 		}
 	}
+	for i, text := range s.StreamGuard.AdmitPods {
+		if _, err := ParsePodSelector(text); err != nil {
+			out = append(out, refuse(fmt.Sprintf("streamGuard.admitPods[%d]", i), text, "NotAPodSelector", err.Error(), "write it as monitoring/app=prometheus"))
+		}
+	}
 	return out
 }
 

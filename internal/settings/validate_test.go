@@ -66,6 +66,8 @@ func TestBadValues(t *testing.T) {
 		"edgeWatcher.serviceCIDRs":               {"[10.96.0.0]", "[10.96.0.0/33]", "[x]", `[""]`, "10.96.0.0/12"},
 		"streamGuard.enable":                     bools,
 		"streamGuard.admit":                      {"[0.0.0.0/0]", `["::/0"]`, "[prometheus]", "[10.0.0.0/33]", `[""]`, "10.0.0.1"},
+		"streamGuard.admitPods":                  {"[metrics-server]", `["kube-system/"]`, `["/app=x"]`, `["a b/app=x"]`, `["ns/a in"]`, "ns/a=b", "[7]"},
+		"iptablesOperator.backend":               {"ebpf", "nft", "IPTables", "1", "[]"},
 		"images.registry":                        {"https://x", "x/", "X.example.com", "x y", "x:abc", "7"},
 		"images.cloudcore":                       images,
 		"images.edgeWatcher":                     images,

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,9 +25,13 @@ var everything = reconcile.Request{}
 
 type requestQueue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// whole asks for everything, debounce after the first event of a burst.
-func whole() handler.EventHandler {
-	add := func(q requestQueue) { q.AddAfter(everything, debounce) }
+// whole asks for everything, debounce after the first event of a burst, and says when
+// that event was seen.
+func whole(seen func()) handler.EventHandler {
+	add := func(q requestQueue) {
+		seen()
+		q.AddAfter(everything, debounce)
+	}
 	return handler.Funcs{
 		CreateFunc:  func(_ context.Context, _ event.CreateEvent, q requestQueue) { add(q) },
 		UpdateFunc:  func(_ context.Context, _ event.UpdateEvent, q requestQueue) { add(q) },
@@ -61,6 +66,16 @@ func recordDiffers(old, new *corev1.ConfigMap) bool {
 func enrollmentDiffers(old, new *v1alpha1.EdgeEnrollment) bool {
 	return old.Spec.NodeName != new.Spec.NodeName || old.Spec.NodeIP != new.Spec.NodeIP ||
 		reserves(old) != reserves(new)
+}
+
+// targetsDiffer drops changes of the status, which is another controller's.
+func targetsDiffer(old, new *v1alpha1.EdgeRouteTargets) bool {
+	return old.Generation != new.Generation || old.UID != new.UID || !maps.Equal(old.Annotations, new.Annotations)
+}
+
+// inKubeEdge drops what the caches hold of other namespaces.
+func inKubeEdge() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(obj client.Object) bool { return obj.GetNamespace() == v1alpha1.KubeEdgeNamespace })
 }
 
 // versionDiffers drops the periodic resync of objects that are watched whole.

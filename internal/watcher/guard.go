@@ -1,25 +1,20 @@
 package watcher
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
 // maxAdmitted is what an EdgeRouteGuard may hold.
@@ -41,11 +36,6 @@ func defaultGuardOptions() GuardOptions {
 	return GuardOptions{
 		Enabled:       true,
 		StreamService: "cloudcore-stream",
-		AdmitPods: []string{
-			"kube-system/k8s-app in (metrics-server,konnectivity-agent)",
-			"monitoring/app.kubernetes.io/name=prometheus",
-			"kubesphere-monitoring-system/app.kubernetes.io/name=prometheus",
-		},
 	}
 }
 
@@ -53,7 +43,7 @@ func (o *GuardOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.Enabled, "stream-guard", o.Enabled, "let the operators guard CloudStream's port")
 	fs.StringVar(&o.StreamService, "stream-service", o.StreamService, "Service in namespace kubeedge in front of CloudStream's port")
 	fs.StringArrayVar(&o.Admit, "admit", o.Admit, "IP address or CIDR that may reach CloudStream (repeatable)")
-	fs.StringArrayVar(&o.AdmitPods, "admit-pods", o.AdmitPods, "NAMESPACE/SELECTOR of pods that may reach CloudStream (repeatable)")
+	fs.StringArrayVar(&o.AdmitPods, "admit-pods", o.AdmitPods, "NAMESPACE/SELECTOR of pods that may reach CloudStream (repeatable; the chart names the usual ones)")
 }
 
 func (o *GuardOptions) validate() error {
@@ -83,14 +73,12 @@ func (o *GuardOptions) podSelectors() (map[string][]labels.Selector, error) {
 	out := map[string][]labels.Selector{}
 	var errs []error
 	for _, text := range o.AdmitPods {
-		namespace, expression, found := strings.Cut(text, "/")
-		selector, err := labels.Parse(expression)
-		// An empty selector would admit every pod of the namespace.
-		if !found || namespace == "" || err != nil || selector.Empty() {
-			errs = append(errs, fmt.Errorf("%w: --admit-pods %q is not NAMESPACE/SELECTOR; write it like monitoring/app=prometheus", ErrBadOption, text))
+		parsed, err := settings.ParsePodSelector(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%w: --admit-pods %q is not NAMESPACE/SELECTOR: %w; write it like monitoring/app=prometheus", ErrBadOption, text, err))
 			continue
 		}
-		out[namespace] = append(out[namespace], selector)
+		out[parsed.Namespace] = append(out[parsed.Namespace], parsed.Selector)
 	}
 	return out, errors.Join(errs...)
 }
@@ -111,7 +99,7 @@ func (g *guardian) guard(ctx context.Context, in routes.Input) (*v1alpha1.EdgeRo
 	if err != nil {
 		return nil, err
 	}
-	cloudNodes, cloudAddrs := cloudNodes(in.Nodes)
+	cloudNodes, cloudAddrs := cloudNodes(&in)
 	pods, err := g.pods.addresses(ctx, cloudNodes)
 	if err != nil {
 		return nil, err
@@ -167,10 +155,11 @@ func serviceAddresses(service *corev1.Service) []string {
 	return slices.Compact(out)
 }
 
-func cloudNodes(nodes []routes.Node) (names, addresses map[string]bool) {
+func cloudNodes(in *routes.Input) (names, addresses map[string]bool) {
 	names, addresses = map[string]bool{}, map[string]bool{}
-	for _, node := range nodes {
-		if node.Edge {
+	for i := range in.Nodes {
+		node := &in.Nodes[i]
+		if !in.IsCloud(node) {
 			continue
 		}
 		names[node.Name] = true
@@ -179,80 +168,4 @@ func cloudNodes(nodes []routes.Node) (names, addresses map[string]bool) {
 		}
 	}
 	return names, addresses
-}
-
-// sources are the watches that the guard's facts come from.
-func (g *guardian) sources() []source.Source {
-	if !g.options.Enabled || g.pods == nil {
-		return nil
-	}
-	return []source.Source{source.Kind(g.pods.cache, client.Object(&corev1.Pod{}), whole(), predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool { return podDiffers(e.ObjectOld, e.ObjectNew) },
-	})}
-}
-
-// podSource watches the pods that may be admitted, in a cache of its own: the
-// manager's must not be limited to them.
-type podSource struct {
-	reader    client.Reader
-	cache     cache.Cache
-	selectors map[string][]labels.Selector
-}
-
-// addresses of admitted pods that run on cloud nodes. What an edge node reports as
-// its pods' addresses admits nobody.
-func (p *podSource) addresses(ctx context.Context, onNodes map[string]bool) ([]string, error) {
-	if p == nil {
-		return nil, nil
-	}
-	var out []string
-	for namespace, selectors := range p.selectors {
-		var list corev1.PodList
-		if err := p.reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("list admitted pods of namespace %s: %w", namespace, err)
-		}
-		for i := range list.Items {
-			pod := &list.Items[i]
-			matches := func(s labels.Selector) bool { return s.Matches(labels.Set(pod.Labels)) }
-			if onNodes[pod.Spec.NodeName] && !finished(pod) && slices.ContainsFunc(selectors, matches) {
-				out = append(out, podAddresses(pod)...)
-			}
-		}
-	}
-	slices.SortFunc(out, cmp.Compare[string])
-	return out, nil
-}
-
-func podAddresses(pod *corev1.Pod) []string {
-	var out []string
-	for _, ip := range pod.Status.PodIPs {
-		for _, addr := range parseAddrs([]string{ip.IP}) {
-			out = append(out, addr.String())
-		}
-	}
-	return out
-}
-
-// finished pods have given their address back.
-func finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-func podDiffers(old, new client.Object) bool {
-	before, ok1 := old.(*corev1.Pod)
-	after, ok2 := new.(*corev1.Pod)
-	return !ok1 || !ok2 || before.Spec.NodeName != after.Spec.NodeName || finished(before) != finished(after) ||
-		!slices.Equal(before.Status.PodIPs, after.Status.PodIPs) || !labels.Equals(before.Labels, after.Labels)
-}
-
-// trimPod keeps what admission looks at.
-func trimPod(obj any) (any, error) {
-	pod, ok := obj.(*corev1.Pod)
-	if !ok {
-		return obj, nil
-	}
-	trimMeta(&pod.ObjectMeta)
-	pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
-	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs}
-	return pod, nil
 }

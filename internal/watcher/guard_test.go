@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
 func guardPod(namespace, name, node, ip string, labels map[string]string) *corev1.Pod {
@@ -42,12 +43,13 @@ func TestGuard(t *testing.T) {
 	}
 	s := newSite(t, objects...)
 	o := defaultGuardOptions()
+	o.AdmitPods = settings.DefaultAdmitPods()
 	o.Admit = []string{"192.0.2.1", "192.0.3.9/24"}
 	selectors, err := o.podSelectors()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := guardian{reader: s, pods: &podSource{reader: s, selectors: selectors}, options: o}
+	g := guardian{reader: s, pods: &podSource{reader: s, admitted: selectors}, options: o}
 	in := routes.Input{
 		Nodes:      []routes.Node{{Name: "cp", Addresses: []string{"198.18.0.2"}}, {Name: "e1", Edge: true, Addresses: []string{"192.168.100.1"}}},
 		CloudCores: []routes.CloudCore{{Pod: "kubeedge/a", NodeName: "cp", Addresses: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}},

@@ -19,7 +19,9 @@ import (
 
 // gatherer reads routing's input from the cache.
 type gatherer struct {
-	reader       client.Reader
+	reader client.Reader
+	// nodes lists what routing needs of every Node.
+	nodes        func(context.Context) ([]routes.Node, error)
 	service      string
 	settings     routes.Settings
 	serviceCIDRs []netip.Prefix
@@ -35,47 +37,11 @@ func (g *gatherer) gather(ctx context.Context) (routes.Input, error) {
 	if in.CloudCores, err = g.cloudCores(ctx); err != nil {
 		return in, err
 	}
-	if in.Reservations, err = g.reservations(ctx); err != nil {
+	if in.Reservations, in.Enrolled, err = enrolments(ctx, g.reader); err != nil {
 		return in, err
 	}
 	in.Record, err = g.record(ctx)
 	return in, err
-}
-
-func (g *gatherer) nodes(ctx context.Context) ([]routes.Node, error) {
-	var list corev1.NodeList
-	// The cached objects are only read, and there may be 100,000 of them.
-	if err := g.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("list nodes: %w", err)
-	}
-	nodes := make([]routes.Node, len(list.Items))
-	for i := range list.Items {
-		nodes[i] = nodeInput(&list.Items[i])
-	}
-	return nodes, nil
-}
-
-func nodeInput(node *corev1.Node) routes.Node {
-	out := routes.Node{
-		Name:        node.Name,
-		UID:         string(node.UID),
-		Created:     node.CreationTimestamp.Time,
-		Edge:        isEdge(node),
-		KubeletPort: node.Status.DaemonEndpoints.KubeletEndpoint.Port,
-	}
-	for _, addr := range node.Status.Addresses {
-		// An edge node's external address is nobody's concern here; a cloud node's
-		// must not be drawn into a tunnel.
-		if addr.Type == corev1.NodeInternalIP || (!out.Edge && addr.Type == corev1.NodeExternalIP) {
-			out.Addresses = append(out.Addresses, addr.Address)
-		}
-	}
-	for _, text := range node.Spec.PodCIDRs {
-		if prefix, err := netip.ParsePrefix(text); err == nil {
-			out.PodCIDRs = append(out.PodCIDRs, prefix)
-		}
-	}
-	return out
 }
 
 // cloudCores are the endpoints of CloudCore's Service whether ready or not: a
@@ -152,27 +118,32 @@ func (g *gatherer) record(ctx context.Context) (routes.Record, error) {
 	return record, nil
 }
 
-func (g *gatherer) reservations(ctx context.Context) (map[netip.Addr]string, error) {
+// enrolments are the addresses that accepted enrolments reserve, and their names.
+func enrolments(ctx context.Context, reader client.Reader) (map[netip.Addr]string, map[string]bool, error) {
 	var list v1alpha1.EdgeEnrollmentList
-	if err := g.reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
-		return nil, fmt.Errorf("list enrolments: %w", err)
+	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+		return nil, nil, fmt.Errorf("list enrolments: %w", err)
 	}
 	// The oldest of two enrolments for one address counts.
 	slices.SortFunc(list.Items, func(a, b v1alpha1.EdgeEnrollment) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
 	})
-	out := map[netip.Addr]string{}
+	addresses, names := map[netip.Addr]string{}, map[string]bool{}
 	for i := range list.Items {
 		enrollment := &list.Items[i]
-		addr, err := netip.ParseAddr(enrollment.Spec.NodeIP)
-		if err != nil || !reserves(enrollment) {
+		if !reserves(enrollment) {
 			continue
 		}
-		if _, taken := out[addr.Unmap()]; !taken {
-			out[addr.Unmap()] = enrollment.Spec.NodeName
+		names[enrollment.Spec.NodeName] = true
+		addr, err := netip.ParseAddr(enrollment.Spec.NodeIP)
+		if err != nil {
+			continue
+		}
+		if _, taken := addresses[addr.Unmap()]; !taken {
+			addresses[addr.Unmap()] = enrollment.Spec.NodeName
 		}
 	}
-	return out, nil
+	return addresses, names, nil
 }
 
 // reserves says whether an enrolment was accepted and has not ended.

@@ -32,18 +32,28 @@ type routeReconciler struct {
 	writer   writer
 	findings *findings
 	metrics  *metrics
-	notes    noteLog
+	notes    *noteBoard
+	causes   *causes
 	log      *slog.Logger
 }
 
 // Reconcile looks at the whole, whatever the event was: computing all routes anew
 // takes less than a write, and leaves nothing that depends on the past.
 func (r *routeReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	cause := r.causes.take()
+	result, err := r.reconcile(ctx, cause)
+	if err != nil || result.RequeueAfter > 0 {
+		r.causes.seenAt(cause) // it is not worked off yet
+	}
+	return result, err
+}
+
+func (r *routeReconciler) reconcile(ctx context.Context, cause time.Time) (reconcile.Result, error) {
 	started := time.Now()
 	in, err := r.gatherer.gather(ctx)
 	if errors.Is(err, routes.ErrBadRecord) {
 		// The last good routes stay. Only CloudCore can mend its record, and doing so is an event.
-		r.report([]routes.Note{{Reason: noteRecordInvalid, Message: err.Error()}})
+		r.notes.publish([]routes.Note{{Reason: noteRecordInvalid, Message: err.Error()}})
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
@@ -54,7 +64,7 @@ func (r *routeReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if err := r.writer.write(ctx, plan, guard); err != nil {
+	if err := r.writer.write(ctx, plan, guard, cause); err != nil {
 		if cacheIsBehind(err) {
 			r.log.Debug("the cache is behind; trying again", "error", err)
 			return reconcile.Result{RequeueAfter: retryBehindCache}, nil
@@ -63,14 +73,9 @@ func (r *routeReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (r
 	}
 	// Only now do the conditions speak of routes that exist.
 	r.findings.publish(plan.Findings)
-	r.report(plan.Notes)
+	r.notes.publish(plan.Notes)
 	r.metrics.observe(plan, time.Since(started))
 	return reconcile.Result{}, nil
-}
-
-func (r *routeReconciler) report(notes []routes.Note) {
-	r.notes.report(notes)
-	r.metrics.observeNotes(notes)
 }
 
 // setupRoutes adds the route controller.
@@ -84,48 +89,26 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		return err
 	}
 	r := &routeReconciler{
-		gatherer: gatherer{reader: mgr.GetClient(), service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
+		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.all, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
 		guard:    guardian{reader: mgr.GetClient(), pods: d.pods, options: d.options.Guard},
-		writer:   writer{client: mgr.GetClient(), wrote: d.metrics.wrote},
+		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote},
 		findings: d.findings,
 		metrics:  d.metrics,
-		notes:    noteLog{log: d.log},
+		notes:    d.notes,
+		causes:   &causes{now: time.Now},
 		log:      d.log,
 	}
-	b := ctrl.NewControllerManagedBy(mgr).Named("routes").
-		Watches(&corev1.Node{}, whole(), builder.WithPredicates(onChange(nodeDiffers))).
-		Watches(&discoveryv1.EndpointSlice{}, whole(), builder.WithPredicates(onChange[client.Object](versionDiffers))).
-		Watches(&corev1.Service{}, whole(), builder.WithPredicates(onChange[client.Object](versionDiffers))).
-		Watches(&corev1.ConfigMap{}, whole(), builder.WithPredicates(onChange(recordDiffers))).
-		Watches(&v1alpha1.EdgeEnrollment{}, whole(), builder.WithPredicates(onChange(enrollmentDiffers))).
-		Watches(&v1alpha1.EdgeRouteSlice{}, whole(), builder.WithPredicates(onChange[client.Object](versionDiffers))).
-		Watches(&v1alpha1.EdgeRouteTargets{}, whole(), builder.WithPredicates(onChange[client.Object](versionDiffers))).
+	all := whole(r.causes.see)
+	return ctrl.NewControllerManagedBy(mgr).Named("routes").
+		WatchesRawSource(nodeSource{store: d.nodes, matters: anyNode, seen: r.causes.see}).
+		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
+		Watches(&corev1.Service{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
+		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).
+		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
+		Watches(&v1alpha1.EdgeRouteSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
+		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(targetsDiffer))).
+		WatchesRawSource(d.pods.source(all)).
 		// One at a time: two would write the same objects.
-		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
-	for _, source := range r.guard.sources() {
-		b = b.WatchesRawSource(source)
-	}
-	return b.Complete(r)
-}
-
-// noteLog logs a note about the cluster when it appears, and when it is gone.
-type noteLog struct {
-	log  *slog.Logger
-	seen map[routes.Note]bool
-}
-
-func (n *noteLog) report(notes []routes.Note) {
-	now := make(map[routes.Note]bool, len(notes))
-	for _, note := range notes {
-		now[note] = true
-		if !n.seen[note] {
-			n.log.Warn(note.Message, "reason", note.Reason)
-		}
-	}
-	for note := range n.seen {
-		if !now[note] {
-			n.log.Info("no longer: "+note.Message, "reason", note.Reason)
-		}
-	}
-	n.seen = now
+		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
+		Complete(r)
 }

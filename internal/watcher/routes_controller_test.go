@@ -45,7 +45,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	}
 	s := &site{}
 	s.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&corev1.Node{}).
+		WithStatusSubresource(&corev1.Node{}, &v1alpha1.EdgeRouteTargets{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 				s.note("create", obj)
@@ -103,14 +103,28 @@ func (s *site) reconciler(t *testing.T) *routeReconciler {
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	return &routeReconciler{
-		gatherer: gatherer{reader: s, service: o.CloudCoreService, settings: settings},
+		gatherer: gatherer{reader: s, nodes: s.nodes, service: o.CloudCoreService, settings: settings},
 		guard:    guardian{reader: s, options: o.Guard},
-		writer:   writer{client: s, wrote: m.wrote},
+		writer:   writer{client: s, live: s, wrote: m.wrote},
 		findings: &findings{},
 		metrics:  m,
-		notes:    noteLog{log: log},
+		notes:    &noteBoard{},
+		causes:   &causes{now: time.Now},
 		log:      log,
 	}
+}
+
+// nodes are all that there are, as the store of nodes would have them.
+func (s *site) nodes(ctx context.Context) ([]routes.Node, error) {
+	var list corev1.NodeList
+	if err := s.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	var out []routes.Node
+	for i := range list.Items {
+		out = append(out, nodeInput(&list.Items[i]))
+	}
+	return out, nil
 }
 
 // sync reconciles and returns what was written.

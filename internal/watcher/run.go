@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -29,6 +30,13 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+const (
+	// apiServerSlice in namespace default holds kube-apiserver's own addresses.
+	apiServerSlice = "kubernetes"
+	// ciliumConfig in namespace kube-system configures Cilium's agent.
+	ciliumConfig = "cilium-config"
 )
 
 // leaseName is the lease that replicas compete for, in namespace kubeedge.
@@ -53,6 +61,8 @@ type dependencies struct {
 	findings *findings
 	metrics  *metrics
 	pods     *podSource
+	nodes    *nodeStore
+	notes    *noteBoard
 	log      *slog.Logger
 }
 
@@ -78,7 +88,7 @@ func Run(ctx context.Context, o *Options, log *slog.Logger, extensions ...Extens
 	if err != nil {
 		return err
 	}
-	for _, setup := range []func(ctrl.Manager, *dependencies) error{setupRoutes, setupConditions} {
+	for _, setup := range []func(ctrl.Manager, *dependencies) error{setupRoutes, setupConditions, setupCluster} {
 		if err := setup(mgr, d); err != nil {
 			return fmt.Errorf("set up controller: %w", err)
 		}
@@ -135,17 +145,23 @@ func newScheme() (*runtime.Scheme, error) {
 // cacheOptions keep memory small: of every kind only what a controller reads.
 func cacheOptions() cache.Options {
 	kubeedge := map[string]cache.Config{v1alpha1.KubeEdgeNamespace: {}}
+	named := func(name string) cache.Config {
+		return cache.Config{FieldSelector: fields.OneTermEqualSelector("metadata.name", name)}
+	}
 	return cache.Options{
 		DefaultTransform: trimManagedFields,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Node{}: {Transform: trimNode},
-			&corev1.ConfigMap{}: {
-				Namespaces: kubeedge,
-				Field:      fields.OneTermEqualSelector("metadata.name", v1alpha1.TunnelPortConfigMap),
-			},
-			&corev1.Service{}:            {Namespaces: kubeedge},
-			&discoveryv1.EndpointSlice{}: {Namespaces: kubeedge},
-			&v1alpha1.EdgeEnrollment{}:   {Namespaces: map[string]cache.Config{v1alpha1.JoinNamespace: {}}},
+			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{
+				v1alpha1.KubeEdgeNamespace: named(v1alpha1.TunnelPortConfigMap),
+				metav1.NamespaceSystem:     named(ciliumConfig),
+			}},
+			&corev1.Service{}: {Namespaces: kubeedge},
+			&discoveryv1.EndpointSlice{}: {Namespaces: map[string]cache.Config{
+				v1alpha1.KubeEdgeNamespace: {},
+				metav1.NamespaceDefault:    named(apiServerSlice),
+			}},
+			&v1alpha1.EdgeEnrollment{}: {Namespaces: map[string]cache.Config{v1alpha1.JoinNamespace: {}}},
 		},
 	}
 }
@@ -167,37 +183,12 @@ func newDependencies(mgr ctrl.Manager, o *Options, log *slog.Logger) (*dependenc
 	if err != nil {
 		return nil, err
 	}
-	d := &dependencies{options: o, findings: &findings{}, metrics: m, log: log}
-	if o.Guard.Enabled && len(o.Guard.AdmitPods) > 0 {
-		d.pods, err = newPodSource(mgr, o.Guard)
-	}
-	return d, err
-}
-
-func newPodSource(mgr ctrl.Manager, o GuardOptions) (*podSource, error) {
-	selectors, err := o.podSelectors()
+	pods, err := newPodSource(mgr, o.Guard)
 	if err != nil {
 		return nil, err
 	}
-	namespaces := make(map[string]cache.Config, len(selectors))
-	for namespace, list := range selectors {
-		namespaces[namespace] = cache.Config{}
-		if len(list) == 1 {
-			namespaces[namespace] = cache.Config{LabelSelector: list[0]}
-		}
-	}
-	pods, err := cache.New(mgr.GetConfig(), cache.Options{
-		Scheme: mgr.GetScheme(),
-		Mapper: mgr.GetRESTMapper(),
-		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Pod{}: {Namespaces: namespaces, Transform: trimPod},
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create cache of admitted pods: %w", err)
-	}
-	if err := mgr.Add(pods); err != nil {
-		return nil, fmt.Errorf("add cache of admitted pods: %w", err)
-	}
-	return &podSource{reader: pods, cache: pods, selectors: selectors}, nil
+	return &dependencies{
+		options: o, findings: &findings{}, metrics: m, pods: pods, log: log,
+		nodes: newNodeStore(mgr.GetCache()), notes: &noteBoard{},
+	}, nil
 }

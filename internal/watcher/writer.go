@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,12 +24,15 @@ import (
 // from the slices there are. The caller then tries again with a newer cache.
 type writer struct {
 	client client.Client
-	wrote  func(verb string)
+	// live reads past the cache.
+	live  client.Reader
+	wrote func(verb string)
 }
 
 // write applies a plan: targets first, so that no slice names one that is unknown.
-func (w *writer) write(ctx context.Context, plan routes.Plan, guard *v1alpha1.EdgeRouteGuard) error {
-	if err := w.writeTargets(ctx, plan.Targets, guard); err != nil {
+// What is written carries the time of its cause.
+func (w *writer) write(ctx context.Context, plan routes.Plan, guard *v1alpha1.EdgeRouteGuard, cause time.Time) error {
+	if err := w.writeTargets(ctx, plan.Targets, guard, cause); err != nil {
 		return err
 	}
 	var list v1alpha1.EdgeRouteSliceList
@@ -41,34 +46,59 @@ func (w *writer) write(ctx context.Context, plan routes.Plan, guard *v1alpha1.Ed
 		byName[item.Name] = item
 		existing[i] = routes.Slice{Name: item.Name, Routes: item.Routes}
 	}
-	return w.writeSlices(ctx, byName, routes.Reslice(existing, plan.Routes))
+	return w.writeSlices(ctx, byName, routes.Reslice(existing, plan.Routes), cause)
 }
 
-func (w *writer) writeTargets(ctx context.Context, targets []v1alpha1.EdgeRouteTarget, guard *v1alpha1.EdgeRouteGuard) error {
+func (w *writer) writeTargets(ctx context.Context, targets []v1alpha1.EdgeRouteTarget, guard *v1alpha1.EdgeRouteGuard, cause time.Time) error {
 	if targets == nil {
 		targets = []v1alpha1.EdgeRouteTarget{}
 	}
 	var current v1alpha1.EdgeRouteTargets
 	err := w.client.Get(ctx, client.ObjectKey{Name: v1alpha1.TargetsName}, &current)
 	if apierrors.IsNotFound(err) {
-		return w.create(ctx, &v1alpha1.EdgeRouteTargets{
-			ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.TargetsName}, Targets: targets, Guard: guard,
-		})
+		created := &v1alpha1.EdgeRouteTargets{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.TargetsName}, Targets: targets, Guard: guard}
+		stamp(&created.ObjectMeta, cause)
+		return w.create(ctx, created)
 	}
 	if err != nil {
 		return fmt.Errorf("get route targets: %w", err)
 	}
-	if apiequality.Semantic.DeepEqual(current.Targets, targets) && apiequality.Semantic.DeepEqual(current.Guard, guard) {
+	outdated, err := w.markIsOutdated(ctx, &current)
+	if err != nil {
+		return err
+	}
+	if !outdated && apiequality.Semantic.DeepEqual(current.Targets, targets) && apiequality.Semantic.DeepEqual(current.Guard, guard) {
 		return nil
 	}
+	if outdated {
+		delete(current.Annotations, v1alpha1.AnnotationUninstall)
+		delete(current.Annotations, v1alpha1.AnnotationUninstallOf)
+	}
 	current.Targets, current.Guard = targets, guard
+	stamp(&current.ObjectMeta, cause)
 	return w.update(ctx, &current)
 }
 
-func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.EdgeRouteSlice, changes routes.Changes) error {
+// markIsOutdated says that the uninstall that the operators were asked for was that of
+// an earlier release, whose DaemonSet is gone.
+func (w *writer) markIsOutdated(ctx context.Context, targets *v1alpha1.EdgeRouteTargets) (bool, error) {
+	of, marked := targets.Annotations[v1alpha1.AnnotationUninstallOf]
+	if !marked {
+		return false, nil
+	}
+	var operators appsv1.DaemonSet
+	key := client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: v1alpha1.OperatorDaemonSet}
+	err := w.live.Get(ctx, key, &operators)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("get DaemonSet %s: %w", key, err)
+	}
+	return err == nil && string(operators.UID) != of, nil
+}
+
+func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.EdgeRouteSlice, changes routes.Changes, cause time.Time) error {
 	for _, s := range changes.Create {
 		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}
-		fill(obj, s.Routes)
+		fill(obj, s.Routes, cause)
 		if err := w.create(ctx, obj); err != nil {
 			return err
 		}
@@ -76,7 +106,7 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 	for _, s := range changes.Update {
 		// The cached object is shared; only its metadata is wanted.
 		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: *byName[s.Name].ObjectMeta.DeepCopy()}
-		fill(obj, s.Routes)
+		fill(obj, s.Routes, cause)
 		if err := w.update(ctx, obj); err != nil {
 			return err
 		}
@@ -89,9 +119,15 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 	return nil
 }
 
-func fill(obj *v1alpha1.EdgeRouteSlice, content []v1alpha1.EdgeRoute) {
+func fill(obj *v1alpha1.EdgeRouteSlice, content []v1alpha1.EdgeRoute, cause time.Time) {
+	stamp(&obj.ObjectMeta, cause)
 	metav1.SetMetaDataAnnotation(&obj.ObjectMeta, v1alpha1.AnnotationRoutes, strconv.Itoa(len(content)))
 	obj.Routes = content
+}
+
+// stamp is only ever put on what is written for another reason.
+func stamp(meta *metav1.ObjectMeta, cause time.Time) {
+	metav1.SetMetaDataAnnotation(meta, v1alpha1.AnnotationChangedAt, cause.UTC().Format(time.RFC3339Nano))
 }
 
 func (w *writer) create(ctx context.Context, obj client.Object) error {

@@ -82,6 +82,17 @@ nodeAffinity:
             operator: DoesNotExist
 {{- end }}
 
+{{/* Replicas on different nodes where there are some. Argument: the pods' name. */}}
+{{- define "edgeway.apart" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {app.kubernetes.io/name: {{ . }}}
+{{- end }}
+
 {{/* A container without any privilege. */}}
 {{- define "edgeway.unprivileged" -}}
 runAsNonRoot: true

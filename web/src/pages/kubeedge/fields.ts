@@ -4,7 +4,7 @@ export type Settings = Schemas['Settings'];
 export type ServiceType = Settings['serviceType'];
 
 /** How a field is shown. A list is edited as words between commas. */
-export type Kind = 'switch' | 'number' | 'text' | 'list' | 'serviceType' | 'pullPolicy';
+export type Kind = 'switch' | 'number' | 'text' | 'list' | 'serviceType' | 'pullPolicy' | 'backend';
 
 export interface Field {
   /** Path in the settings, as in problems. */
@@ -57,6 +57,8 @@ export const groups: { name: string; fields: Field[] }[] = [
     fields: [
       { path: 'streamGuard.enable', kind: 'switch' },
       { path: 'streamGuard.admit', kind: 'list' },
+      { path: 'streamGuard.admitPods', kind: 'list' },
+      { path: 'iptablesOperator.backend', kind: 'backend' },
       { path: 'dynamicController', kind: 'switch' },
       { path: 'images.registry', kind: 'text' },
       { path: 'images.cloudcore', kind: 'text' },

@@ -150,13 +150,20 @@ interface InputProps {
   change: (path: string, value: unknown) => void;
 }
 
+/** What the fields of a choice offer. */
+const choices: Partial<Record<Field['kind'], string[]>> = {
+  serviceType: ['NodePort', 'LoadBalancer'],
+  pullPolicy: ['IfNotPresent', 'Always', 'Never'],
+  backend: ['auto', 'nftables', 'iptables'],
+};
+
 function Input({ id, field, value, disabled, variant, described, found, change }: InputProps) {
   const { t } = useTranslation();
   // What was typed, as long as it says the same as the value: "10." or "a, " on the way.
   const [draft, setDraft] = useState<string>();
   const common = { id, isDisabled: disabled, 'aria-describedby': described };
-  if (field.kind === 'serviceType' || field.kind === 'pullPolicy') {
-    const options = field.kind === 'serviceType' ? ['NodePort', 'LoadBalancer'] : ['IfNotPresent', 'Always', 'Never'];
+  const options = choices[field.kind];
+  if (options) {
     return (
       <FormSelect {...common} value={value} onChange={(_, v) => change(field.path, v)} validated={variant}>
         {options.map((o) => (
