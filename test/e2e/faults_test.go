@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,8 +22,16 @@ import (
 )
 
 // within is what is promised after every fault: by then the kernel of every cloud
-// node holds what the API says.
-const within = 5 * time.Second
+// node holds what the API says. On a machine that is busy with other things,
+// EDGEWAY_PATIENCE=3 waits three times as long.
+var within = 5 * time.Second * time.Duration(patience())
+
+func patience() int {
+	if n, err := strconv.Atoi(os.Getenv("EDGEWAY_PATIENCE")); err == nil && n > 0 {
+		return n
+	}
+	return 1
+}
 
 // recovered checks the promise and then that a request takes the routes again.
 func recovered(t *testing.T, k *onsite.Kernels, what string) {

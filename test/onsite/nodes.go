@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,10 +38,13 @@ func NewHollow(t testing.TB, client kubernetes.Interface, prefix string, count i
 	t.Helper()
 	h := &Hollow{client: client, prefix: prefix}
 	t.Cleanup(func() { h.removeAll(t) })
+	group, ctx := errgroup.WithContext(t.Context())
+	group.SetLimit(8)
 	for i := 1; i <= count; i++ {
-		if err := h.Add(t.Context(), i, HollowIP(i), port); err != nil {
-			t.Fatal(err)
-		}
+		group.Go(func() error { return h.Add(ctx, i, HollowIP(i), port) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	return h
 }
