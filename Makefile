@@ -107,7 +107,7 @@ test-e2e: check-machine deps-test build ## End-to-end tests on the running site;
 
 .PHONY: e2e
 e2e: ## End-to-end tests against the site that is up
-	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e
+	go test -tags e2e -count=1 -timeout 30m -v ./test/e2e
 	npm --prefix web run e2e
 
 # Runs on the site that is up, or brings one up and takes it down again.

@@ -165,13 +165,12 @@ func cloudCoreLost(t *testing.T, k *onsite.Kernels, cores map[int32]cloudCore) {
 			other = port
 		}
 	}
-	nodes := onsite.NewHollow(t, site.Client(t), "stay", 1, other)
+	onsite.NewHollow(t, site.Client(t), "stay", 1, other)
 	onsite.Eventually(t, 20*time.Second, 100*time.Millisecond, func() error {
 		return errors.Join(leadsTo(t, k, onsite.HollowIP(1), cores[other].ip), k.Compare(t.Context()))
 	})
 	t.Logf("%s has its tunnel at CloudCore %d (%s), the other is %d", node, lost, cores[lost].pod, other)
-	stays := onsite.StartProbe(site.Namespace(t, "cp"), onsite.HollowIP(1)+":"+strconv.Itoa(int(other)), 50*time.Millisecond, onsite.Handshake)
-	_ = nodes
+	stays := onsite.StartProbe(t, site.Namespace(t, "cp"), onsite.HollowIP(1)+":"+strconv.Itoa(int(other)), 50*time.Millisecond, onsite.Handshake)
 
 	// No replacement may start meanwhile.
 	mustKubectl(t, append([]string{"cordon"}, cloudNodes...)...)

@@ -185,7 +185,7 @@ func TestAPIServerDown(t *testing.T) {
 	cp := site.Namespace(t, "cp")
 	probes := map[string]*onsite.Probe{}
 	for node, address := range edgeNodes {
-		probes[node] = onsite.StartProbe(cp, address+":10350", 100*time.Millisecond, onsite.Handshake)
+		probes[node] = onsite.StartProbe(t, cp, address+":10350", 100*time.Millisecond, onsite.Handshake)
 	}
 	start := onsite.StopService(t, "cp", "kube-apiserver")
 	time.Sleep(time.Second)

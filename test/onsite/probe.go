@@ -26,6 +26,7 @@ var errRepeated = errors.New("packets had to be sent again")
 
 // Probe opens a new connection to one address again and again.
 type Probe struct {
+	end    func()
 	stop   chan struct{}
 	done   chan struct{}
 	mu     sync.Mutex
@@ -43,9 +44,15 @@ type ProbeReport struct {
 }
 
 // StartProbe connects from a namespace to address every so often, whether or not
-// earlier connections have ended, and lets ask use each connection.
-func StartProbe(ns *lab.NS, address string, every time.Duration, ask func(net.Conn) error) *Probe {
+// earlier connections have ended, and lets ask use each connection. It ends with the
+// test at the latest.
+func StartProbe(t testing.TB, ns *lab.NS, address string, every time.Duration, ask func(net.Conn) error) *Probe {
 	p := &Probe{stop: make(chan struct{}), done: make(chan struct{})}
+	p.end = sync.OnceFunc(func() {
+		close(p.stop)
+		<-p.done
+	})
+	t.Cleanup(p.end)
 	go p.run(ns, address, every, ask)
 	return p
 }
@@ -85,8 +92,7 @@ func (p *Probe) note(start time.Time, err error) {
 
 // Stop ends the probe, waits for its last connections and returns what it saw.
 func (p *Probe) Stop() ProbeReport {
-	close(p.stop)
-	<-p.done
+	p.end()
 	return p.report
 }
 

@@ -99,7 +99,7 @@ func TestUnaffectedRouteNeverFails(t *testing.T) {
 	}
 	probes := map[string]*onsite.Probe{}
 	for name, ns := range from {
-		probes[name] = onsite.StartProbe(ns, address, 10*time.Millisecond, is(steady.name))
+		probes[name] = onsite.StartProbe(t, ns, address, 10*time.Millisecond, is(steady.name))
 	}
 	made := changeAll(t, c)
 	t.Logf("seed %d: %d changes: %v", seed, changes, made)
