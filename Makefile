@@ -107,8 +107,17 @@ test-e2e: check-machine deps-test build ## End-to-end tests on the running site;
 
 .PHONY: e2e
 e2e: ## End-to-end tests against the site that is up
-	go test -tags e2e -count=1 -timeout 20m -v ./test/e2e
+	go test -tags e2e -count=1 -timeout 30m -v ./test/e2e
 	npm --prefix web run e2e
+
+# Runs on the site that is up, or brings one up and takes it down again.
+.PHONY: soak
+soak: check-machine deps-test build ## Connections under a thousand changes, a restart and an upgrade; ten joins (about 8 minutes)
+	@had=; status=0; if [ -f .sandbox/site.json ]; then had=1; fi; \
+	{ bin/sandbox up && \
+	go test -tags e2e -count=1 -timeout 10m -v ./test/soak && \
+	EDGEWAY_JOINS=10 go test -tags e2e -count=1 -timeout 10m -v -run '^TestJoinAndLeave$$' ./test/e2e; } || status=$$?; \
+	if [ -z "$$had" ]; then bin/sandbox down; fi; exit $$status
 
 .PHONY: bench
 bench: build ## Measure what the documents promise (idle machine); ONLY=name,name for some

@@ -171,6 +171,14 @@ func (r *report) snapshot() (v1alpha1.CloudNodeRoutesStatus, *v1alpha1.CloudNode
 	return want, r.stored
 }
 
+// hasLooked tells whether the node's addresses were read and an update of the kernel
+// was tried.
+func (r *report) hasLooked() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.want.Addresses) > 0 && (r.ready || r.lastErr != nil)
+}
+
 func (r *report) isReady() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

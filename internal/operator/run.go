@@ -20,6 +20,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 	"github.com/edgeway-io/edgeway/internal/netrules/host"
+	"github.com/edgeway-io/edgeway/internal/reconnect"
 )
 
 // errNotReady is what the readiness probe says until the kernel holds the routes.
@@ -49,7 +50,7 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 	if o.Cleanup {
 		return cleanup(ctx, backend, log)
 	}
-	mgr, err := newManager(o)
+	mgr, err := newManager(o, log)
 	if err != nil {
 		return err
 	}
@@ -71,11 +72,12 @@ func cleanup(ctx context.Context, backend netrules.Backend, log *slog.Logger) er
 
 // newManager makes a manager without caches: the feed keeps no objects, and the
 // only one that is read otherwise is this node's CloudNodeRoutes.
-func newManager(o Options) (ctrl.Manager, error) {
+func newManager(o Options, log *slog.Logger) (ctrl.Manager, error) {
 	cfg, err := restConfig(o.Kubeconfig)
 	if err != nil {
 		return nil, err
 	}
+	reconnect.Wrap(cfg, log)
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register API types: %w", err)

@@ -49,8 +49,13 @@ func (w *statusWriter) run(ctx context.Context) error {
 	return nil
 }
 
-// write stores what differs, and nothing when nothing does.
+// write stores what differs, and nothing when nothing does. Before the operator has
+// looked at its node it knows nothing that it should put in place of what an earlier
+// run stored: other nodes' guards admit this node by the addresses there.
 func (w *statusWriter) write(ctx context.Context) error {
+	if !w.report.hasLooked() {
+		return nil
+	}
 	want, stored := w.report.snapshot()
 	if stored == nil {
 		created, err := w.create(ctx)

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -61,6 +63,51 @@ func TestStatusIsStoredOnceAndOnlyWhenItDiffers(t *testing.T) {
 	}
 	if err := c.Get(t.Context(), client.ObjectKey{Name: "cloud-1"}, &stored); err != nil || stored.Status.Routes != 8 {
 		t.Errorf("after a deletion the stored status is %+v (%v), want 8 routes", stored.Status, err)
+	}
+}
+
+// TestRestartKeepsWhatWasStored: until a restarted operator has looked at its node,
+// what it stored before stands; an emptied list of addresses would lock the node out
+// of CloudStream.
+func TestRestartKeepsWhatWasStored(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	before := &v1alpha1.CloudNodeRoutes{
+		ObjectMeta: metav1.ObjectMeta{Name: "cloud-1"},
+		Status:     v1alpha1.CloudNodeRoutesStatus{Backend: "nftables", Addresses: []string{"10.0.0.1"}, Routes: 7},
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(before).WithStatusSubresource(before).Build()
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	w := &statusWriter{log: slog.New(slog.DiscardHandler), client: c, report: r}
+	stored := func() v1alpha1.CloudNodeRoutesStatus {
+		if err := w.write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got v1alpha1.CloudNodeRoutes
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(before), &got); err != nil {
+			t.Fatal(err)
+		}
+		return got.Status
+	}
+	steps := []struct {
+		name string
+		do   func()
+	}{
+		{"at the start", func() {}},
+		{"with its own report seen", func() { r.seen("cloud-1", before) }},
+		{"with its addresses read", func() { r.addresses([]netip.Addr{netip.MustParseAddr("10.0.0.1")}) }},
+	}
+	for _, step := range steps {
+		step.do()
+		if diff := cmp.Diff(before.Status, stored()); diff != "" {
+			t.Errorf("%s the report changed (-before +after):\n%s", step.name, diff)
+		}
+	}
+	r.applied("nftables", "hash", netrules.Plan{Count: 9}, netrules.Result{}, true)
+	if got := stored(); got.Routes != 9 || len(got.Addresses) != 1 {
+		t.Errorf("after an update of the kernel the report is %+v, want 9 routes and one address", got)
 	}
 }
 

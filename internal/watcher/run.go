@@ -32,6 +32,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/reconnect"
 )
 
 const (
@@ -83,6 +84,7 @@ func Run(ctx context.Context, o *Options, log *slog.Logger, extensions ...Extens
 	if err != nil {
 		return err
 	}
+	reconnect.Wrap(config, log)
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err

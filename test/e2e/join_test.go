@@ -5,6 +5,8 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +18,13 @@ const spare = "orangepi"
 const clusterPath = "/api/v1/clusters/sandbox"
 
 // TestJoinAndLeave takes one device in and out again, three times under the same
-// name: the printed line is pasted unchanged, the enrolment reaches Verified, and
-// after leaving nothing of it is on the device or in the cluster.
+// name (EDGEWAY_JOINS times when that is set): the printed line is pasted unchanged,
+// the enrolment reaches Verified, and after leaving nothing of it is on the device or
+// in the cluster.
 func TestJoinAndLeave(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
-	for round := range 3 {
+	for round := range joinRounds(t) {
 		enrolment := createEnrolment(t, c)
 		start := time.Now()
 		onHost(t, spare, enrolment.Command)
@@ -36,6 +39,19 @@ func TestJoinAndLeave(t *testing.T) {
 			t.Errorf("round %d: a route of the retired node is left", round+1)
 		}
 	}
+}
+
+func joinRounds(t *testing.T) int {
+	t.Helper()
+	text, given := os.LookupEnv("EDGEWAY_JOINS")
+	if !given {
+		return 3
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("EDGEWAY_JOINS is %q; give how many times to join", text)
+	}
+	return n
 }
 
 // TestJoinCodeIsSingleUse: a code that a device has used is refused to another

@@ -5,37 +5,16 @@
 package e2e
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
-// site is what .sandbox/site.json tells about the running sandbox.
-var site struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Kubectl    string `json:"kubectl"`
-	KubeEdge   string `json:"kubeedge"`
-	Console    struct {
-		URL string `json:"url"`
-	} `json:"console"`
-	Tokens struct {
-		Admin  string `json:"admin"`
-		Viewer string `json:"viewer"`
-	} `json:"tokens"`
-	Hosts []struct {
-		Name      string   `json:"name"`
-		Role      string   `json:"role"`
-		Addresses []string `json:"addresses"`
-		Command   []string `json:"command"`
-	} `json:"hosts"`
-}
+// site is the running sandbox.
+var site onsite.Site
 
 // root is the work tree.
 var root string
@@ -44,82 +23,36 @@ var root string
 var edgeNodes = map[string]string{"jetson-xavier": "192.168.100.1", "raspberrypi": "192.168.100.2"}
 
 func TestMain(m *testing.M) {
-	if err := readSite(); err != nil {
-		fmt.Fprintln(os.Stderr, "these tests need a running sandbox (make up):", err)
+	var err error
+	if site, err = onsite.Read(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	root = site.Root
 	os.Exit(m.Run())
-}
-
-func readSite() error {
-	dir, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	root = filepath.Dir(filepath.Dir(dir))
-	b, err := os.ReadFile(filepath.Join(root, ".sandbox", "site.json"))
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, &site)
 }
 
 // kubectl runs kubectl for at most a minute.
 func kubectl(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, site.Kubectl, append([]string{"--kubeconfig", site.Kubeconfig}, args...)...)
-	cmd.Stdin = strings.NewReader(stdin)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
-	}
-	return out.String(), nil
+	return site.RunKubectl(t, stdin, args...)
 }
 
 func mustKubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := kubectl(t, "", args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return site.MustKubectl(t, args...)
 }
 
 // onHost runs a shell command on a host of the sandbox.
 func onHost(t *testing.T, host, script string) string {
 	t.Helper()
-	for _, h := range site.Hosts {
-		if h.Name != host {
-			continue
-		}
-		args := append(h.Command[1:len(h.Command):len(h.Command)], "sh", "-c", script)
-		out, err := exec.CommandContext(t.Context(), h.Command[0], args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("on %s: %s: %v: %s", host, script, err, out)
-		}
-		return string(out)
-	}
-	t.Fatalf("the sandbox has no host %q", host)
-	return ""
+	return site.OnHost(t, host, script)
 }
 
 // eventually repeats a check until it passes and fails with its last error.
 func eventually(t *testing.T, timeout time.Duration, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(timeout)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %s: %v", timeout, err)
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
+	onsite.Eventually(t, timeout, 500*time.Millisecond, check)
 }
 
 // forEachEdge runs a test once for every edge node.

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
 // cloudNodes are the hosts whose kernels hold the routes.
-var cloudNodes = []string{"cp", "worker"}
+var cloudNodes = onsite.CloudNodes
 
 // TestRequestsTakeTheRoute takes the routes and their conntrack entries away and
 // sees the same requests fail; then it lets the operators put them back.
@@ -52,13 +54,7 @@ func TestRequestsTakeTheRoute(t *testing.T) {
 	}
 }
 
-func logs(t *testing.T, node string) error {
-	out, err := kubectl(t, "", "logs", "deployment/hello-"+node, "--tail=1", "--request-timeout=6s")
-	if err == nil && !strings.Contains(out, "from "+node) {
-		err = fmt.Errorf("log of %s: %q", node, out)
-	}
-	return err
-}
+func logs(t *testing.T, node string) error { return site.Log(t, node) }
 
 const operator = "daemonset/iptables-operator"
 

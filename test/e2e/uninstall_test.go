@@ -3,60 +3,87 @@
 package e2e
 
 import (
-	"os/exec"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"helm.sh/helm/v4/pkg/action"
-	"helm.sh/helm/v4/pkg/cli"
-	"helm.sh/helm/v4/pkg/kube"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
-// TestPlainHelmUninstall removes the release as `helm uninstall` does, hooks and all:
-// when it is done no kernel has a rule of ours, and no object of the hook is left. Then
-// the release is put back for whoever uses the site next.
-func TestPlainHelmUninstall(t *testing.T) {
-	for _, host := range cloudNodes {
-		if !strings.Contains(onHost(t, host, "nft list tables"), "inet edgeway") {
-			t.Fatalf("%s has no rules to begin with", host)
+// TestUninstallLeavesNothing disables KubeEdge, enables it again and removes it in
+// both ways that there are: each leaves every cloud node's rules as they were
+// before enabling.
+func TestUninstallLeavesNothing(t *testing.T) {
+	settings := filepath.Join(root, ".sandbox", "settings.yaml")
+	enable := func() {
+		site.Edgeway(t, "enable", "-f", settings)
+		for node := range edgeNodes {
+			eventually(t, time.Minute, func() error { return logs(t, node) })
 		}
 	}
-	t.Cleanup(func() { enableAgain(t) })
-	env := cli.New()
-	env.KubeConfig = site.Kubeconfig
-	env.SetNamespace("kubeedge")
-	cfg := action.NewConfiguration()
-	if err := cfg.Init(env.RESTClientGetter(), "kubeedge", "secrets"); err != nil {
-		t.Fatal(err)
-	}
-	uninstall := action.NewUninstall(cfg)
-	uninstall.Timeout, uninstall.WaitStrategy = 4*time.Minute, kube.HookOnlyStrategy
-	if _, err := uninstall.Run("kubeedge"); err != nil {
-		t.Fatalf("helm uninstall: %v", err)
-	}
-	for _, host := range cloudNodes {
-		if tables := onHost(t, host, "nft list tables"); strings.Contains(tables, "inet edgeway") {
-			t.Errorf("%s still has rules after helm uninstall:\n%s", host, tables)
+	installed := true
+	t.Cleanup(func() {
+		if !installed {
+			enable()
+		}
+	})
+	disable := func() { site.Edgeway(t, "disable", "--keep-ca") }
+	// What edgeway has not removed yet, such as route objects, it removes now: the
+	// kernels must be clean before that.
+	helm := func() { site.HelmUninstall(t) }
+
+	installed = false
+	disable()
+	before := allRemains(t)
+	for host, rules := range before {
+		for _, rule := range rules {
+			if strings.Contains(strings.ToLower(rule), "edgeway") || strings.Contains(rule, "192.168.100.") {
+				t.Errorf("%s: disabling left %s", host, rule)
+			}
 		}
 	}
-	left := mustKubectl(t, "get", "jobs,serviceaccounts,roles,rolebindings", "-n", "kubeedge", "-o", "name") +
-		mustKubectl(t, "get", "clusterroles,clusterrolebindings", "-o", "name")
-	if strings.Contains(left, "edgeway-uninstall") {
-		t.Errorf("the hook left objects:\n%s", left)
+	for _, removal := range []struct {
+		name string
+		run  func()
+	}{{"helm uninstall", helm}, {"edgeway disable", disable}} {
+		enable()
+		if cmp.Equal(before, allRemains(t)) {
+			t.Fatalf("before %s: enabling made no difference to any kernel", removal.name)
+		}
+		start := time.Now()
+		removal.run()
+		t.Logf("%s took %s", removal.name, time.Since(start).Round(time.Second))
+		// kube-proxy takes the Services' rules away when it likes.
+		onsite.Eventually(t, 30*time.Second, 500*time.Millisecond, func() error {
+			if diff := cmp.Diff(before, allRemains(t)); diff != "" {
+				return fmt.Errorf("after %s the rules differ from those before enabling (-before +after):\n%s", removal.name, diff)
+			}
+			return nil
+		})
 	}
+	enable()
+	installed = true
+	onsite.NewKernels(t, site).WaitEqual(t, within)
 }
 
-// enableAgain does what `make up` did, and waits for logs of every edge node.
-func enableAgain(t *testing.T) {
+// allRemains is everything that an uninstall could leave in the cloud nodes'
+// kernels.
+func allRemains(t *testing.T) map[string]onsite.Ruleset {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(root, "bin", "edgeway"), "enable", "--cluster", "sandbox",
-		"--kubeconfig", site.Kubeconfig, "-f", filepath.Join(root, ".sandbox", "settings.yaml"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("edgeway enable: %v: %s", err, out)
+	out := map[string]onsite.Ruleset{}
+	for _, host := range cloudNodes {
+		ns := site.Namespace(t, host)
+		rules, err := onsite.Remains(ns)
+		saved, serr := onsite.Saved(ns)
+		if err := errors.Join(err, serr); err != nil {
+			t.Fatal(err)
+		}
+		out[host] = append(rules, saved...)
 	}
-	for node := range edgeNodes {
-		eventually(t, 3*time.Minute, func() error { return logs(t, node) })
-	}
+	return out
 }
