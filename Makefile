@@ -86,7 +86,7 @@ build-sandbox:
 test: check-machine deps-test build test-unit test-e2e ## Run every test: unit, netns, end to end (as root)
 
 .PHONY: test-unit
-test-unit: web ## Unit tests and tests on the real kernel in network namespaces
+test-unit: web build-sandbox ## Unit tests and tests on the real kernel in network namespaces
 	@test "$$(id -u)" -eq 0 || { echo "make test needs root: its netns tests make network namespaces"; exit 1; }
 	@echo "checking formatting"; out=$$(gofmt -l api charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
