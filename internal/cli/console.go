@@ -74,7 +74,8 @@ func (o *consoleOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg.ExternalURL, cfg.KeyPin = external, pin
+	cfg.ExternalURL = external
+	cfg.KeyPin = func() string { return pin }
 	srv, err := server.New(cfg)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func refresh(c *console, cookie, header string) {
 func TestNothingWithoutSignIn(t *testing.T) {
 	c := newConsole(t, newFakeCluster(t))
 	public := map[string]bool{}
-	for _, id := range []string{"getHealth", "getVersion", "signIn", "joinLookup", "joinRedeem", "joinStatus", "joinInstaller", "joinEdgectl", "joinEdgecore"} {
+	for _, id := range []string{"getHealth", "getVersion", "signIn", "getSignInMethods", "startOIDC", "finishOIDC", "joinLookup", "joinRedeem", "joinStatus", "joinInstaller", "joinEdgectl", "joinEdgecore"} {
 		public[id] = true
 	}
 	seen := 0
