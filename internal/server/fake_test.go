@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -31,6 +32,8 @@ type fakeCluster struct {
 	mux *http.ServeMux
 	// user is who has the token, "" for nobody.
 	user func(token string) string
+	// watch sees every request; nil for nobody.
+	watch func(r *http.Request, body string)
 }
 
 func newFakeCluster(t *testing.T) *fakeCluster {
@@ -40,6 +43,14 @@ func newFakeCluster(t *testing.T) *fakeCluster {
 		if token := tokenOf(r); token != "admin" && token != "viewer" && f.user(token) == "" {
 			status(w, http.StatusUnauthorized, "Unauthorized")
 			return
+		}
+		if f.watch != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			f.watch(r, string(body))
+			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		f.mux.ServeHTTP(w, r)
 	}))

@@ -74,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 	s.api.UseMiddleware(s.withCall)
 	s.routes()
 	s.joinRoutes()
+	s.documentRights()
 	ui, err := newUI(cfg.UI)
 	if err != nil {
 		return nil, fmt.Errorf("load the web UI: %w", err)
