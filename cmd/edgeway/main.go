@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // images have no certificates of their own
+
 	"github.com/edgeway-io/edgeway/internal/cli"
 )
 

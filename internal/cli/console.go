@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
 	"github.com/edgeway-io/edgeway/internal/server"
@@ -28,6 +28,8 @@ type consoleOptions struct {
 	tlsCert, tlsKey                        string
 	insecureHTTP, verbose                  bool
 	version                                string
+	members                                memberOptions
+	oidc                                   oidcOptions
 }
 
 // NewConsole is the command that serves the web console.
@@ -37,9 +39,13 @@ func NewConsole(version string) *cobra.Command {
 		Use: "console", Short: "Serve the web console and its REST API", Args: noArgs,
 		Long: `Serves the web console and its REST API over HTTPS.
 
-Users sign in with a token of the cluster that is the kubeconfig's current
-context, and everything is done with their own rights. Of the kubeconfig's
-credentials, only those for other clusters are used: to impersonate the user.`,
+Users sign in with a token of the host cluster, or at an OIDC issuer, and everything
+is done with their own rights. The host cluster is the kubeconfig's current context;
+in a pod and without --kubeconfig, the pod's cluster.
+
+Stored credentials are used for other clusters alone, to impersonate the user there.
+Three flags use those of the host cluster: --member-secrets and --member-kubesphere
+to read kubeconfigs of other clusters, --oidc-impersonate to name the user to it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -52,6 +58,8 @@ credentials, only those for other clusters are used: to impersonate the user.`,
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate file (default: one of its own, made at first start)")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key file of --tls-cert")
 	f.BoolVar(&o.insecureHTTP, "insecure-http", false, "serve plain HTTP, on a loopback address only")
+	o.members.flags(f)
+	o.oidc.flags(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
 	return cmd
 }
@@ -66,20 +74,23 @@ func (o *consoleOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	cert, pin, err := o.certificate(external)
+	certs, err := o.certificates(external, log)
 	if err != nil {
 		return err
 	}
-	cfg, err := o.config(log)
+	cfg, err := o.config(cmd.Context(), external, log)
 	if err != nil {
 		return err
 	}
-	cfg.ExternalURL, cfg.KeyPin = external, pin
+	pin := ""
+	if certs != nil {
+		pin, cfg.KeyPin = certs.Pin(), certs.Pin
+	}
 	srv, err := server.New(cfg)
 	if err != nil {
 		return err
 	}
-	listener, err := server.Listen(o.listen, cert)
+	listener, err := server.Listen(o.listen, certs)
 	if err != nil {
 		return err
 	}
@@ -88,8 +99,8 @@ func (o *consoleOptions) run(cmd *cobra.Command) error {
 }
 
 // config gathers what the server needs beside its addresses.
-func (o *consoleOptions) config(log *slog.Logger) (server.Config, error) {
-	all, err := clusters.FromKubeconfig(o.kubeconfig)
+func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slog.Logger) (server.Config, error) {
+	all, err := o.members.clusters(ctx, o.kubeconfig, log)
 	if err != nil {
 		return server.Config{}, err
 	}
@@ -98,7 +109,10 @@ func (o *consoleOptions) config(log *slog.Logger) (server.Config, error) {
 		return server.Config{}, err
 	}
 	cfg := server.Config{
-		Version: o.version, Clusters: all, KubeEdge: server.NewKubeEdge(log), UI: files, Log: log,
+		Version: o.version, Clusters: all, KubeEdge: server.NewKubeEdge(log), UI: files, Log: log, ExternalURL: external,
+	}
+	if cfg.OIDC, err = o.oidc.provider(external); err != nil {
+		return server.Config{}, err
 	}
 	var installers *joinhttp.Artifacts
 	if o.artifacts != "" {
@@ -164,17 +178,14 @@ func (o *consoleOptions) external() (*url.URL, error) {
 	return u, nil
 }
 
-// certificate is nil with --insecure-http.
-func (o *consoleOptions) certificate(external *url.URL) (*tls.Certificate, string, error) {
+// certificates are nil with --insecure-http.
+func (o *consoleOptions) certificates(external *url.URL, log *slog.Logger) (*server.Certificates, error) {
 	if o.insecureHTTP {
-		return nil, "", nil
+		return nil, nil
 	}
-	cert, err := server.LoadCertificate(o.tlsCert, o.tlsKey, o.dataDir, o.hosts(external), time.Now())
-	if err != nil {
-		return nil, "", err
-	}
-	pin, err := server.KeyPin(cert)
-	return &cert, pin, err
+	return server.NewCertificates(func(now time.Time) (tls.Certificate, error) {
+		return server.LoadCertificate(o.tlsCert, o.tlsKey, o.dataDir, o.hosts(external), now)
+	}, time.Now, log)
 }
 
 // hosts are the names under which the console's own certificate is good.

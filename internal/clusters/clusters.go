@@ -5,6 +5,7 @@ package clusters
 import (
 	"errors"
 
+	"golang.org/x/oauth2"
 	"k8s.io/client-go/rest"
 )
 
@@ -16,7 +17,31 @@ type Cluster struct {
 	Server string `json:"server" doc:"URL of the kube-apiserver."`
 	// Host marks the cluster whose users sign in to the console.
 	Host bool `json:"host" doc:"Users of this cluster sign in to the console."`
+	// Source says where it was found.
+	Source Source `json:"source" enum:"Context,Secret,KubeSphere" doc:"Where it was found: a kubeconfig context, a Secret, or an object of KubeSphere."`
+	// Guarded clusters are only for those who may UseVerb them on the host.
+	Guarded bool `json:"-"`
+	// Revision changes with the stored credentials.
+	Revision string `json:"-"`
 }
+
+// Source is where a cluster was found.
+type Source string
+
+// Sources, in order of precedence for a name that two of them give.
+const (
+	SourceContext    Source = "Context"
+	SourceSecret     Source = "Secret"
+	SourceKubeSphere Source = "KubeSphere"
+)
+
+// A user sees a guarded cluster when the host cluster's RBAC allows this verb on
+// this resource with the cluster's name. No object of the resource exists; RBAC
+// needs none.
+const (
+	UseVerb     = "use"
+	UseResource = "memberclusters"
+)
 
 // User is who a request is made for.
 type User struct {
@@ -25,6 +50,11 @@ type User struct {
 	Groups []string
 	// Token is the user's own, good on the host cluster.
 	Token string
+	// Tokens replaces Token when it changes while the user is signed in.
+	Tokens oauth2.TokenSource
+	// Impersonate acts on the host cluster, too, with the stored credentials: for
+	// users who were identified by somebody whom the host cluster does not know.
+	Impersonate bool
 }
 
 // Clusters finds clusters by name.
@@ -39,7 +69,8 @@ type Clusters interface {
 	Config(name string) (*rest.Config, error)
 	// ForUser carries the user's own rights: the token on the host cluster,
 	// impersonation on every other. A user without a token gets no credentials on
-	// the host. It fails with ErrSystemUser for names that must not travel.
+	// the host. It fails with ErrSystemUser for names that must not travel, and
+	// with ErrRefused for clusters whose kubeconfig is not used.
 	ForUser(name string, user User) (*rest.Config, error)
 }
 
@@ -49,6 +80,8 @@ var (
 	ErrUnknown = errors.New("unknown cluster")
 	// ErrSystemUser means that the user's name belongs to one cluster's own components.
 	ErrSystemUser = errors.New("a system user of one cluster is nobody on another")
+	// ErrRefused means that a stored kubeconfig holds what is not accepted.
+	ErrRefused = errors.New("kubeconfig refused")
 	// ErrNoClusters means that a kubeconfig has no usable context.
 	ErrNoClusters = errors.New("no clusters")
 )

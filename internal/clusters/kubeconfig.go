@@ -38,6 +38,21 @@ func FromKubeconfig(path string) (*Kubeconfig, error) {
 	return newKubeconfig(*config)
 }
 
+// InCluster has the one cluster that the program runs in, under a name to choose.
+// Its stored credentials are those of the pod's ServiceAccount.
+func InCluster(name string) (*Kubeconfig, error) {
+	pod, err := rest.InClusterConfig()
+	if err != nil {
+		return nil, fmt.Errorf("ServiceAccount of the pod: %w", err)
+	}
+	return newKubeconfig(api.Config{
+		Clusters:       map[string]*api.Cluster{name: {Server: pod.Host, CertificateAuthority: pod.TLSClientConfig.CAFile}},
+		AuthInfos:      map[string]*api.AuthInfo{name: {TokenFile: pod.BearerTokenFile}},
+		Contexts:       map[string]*api.Context{name: {Cluster: name, AuthInfo: name}},
+		CurrentContext: name,
+	})
+}
+
 func newKubeconfig(config api.Config) (*Kubeconfig, error) {
 	for name, context := range config.Contexts {
 		if config.Clusters[context.Cluster] == nil {
@@ -66,7 +81,7 @@ func (k *Kubeconfig) List() []Cluster {
 
 func (k *Kubeconfig) cluster(name string) Cluster {
 	server := k.config.Clusters[k.config.Contexts[name].Cluster].Server
-	return Cluster{Name: name, Server: server, Host: name == k.host}
+	return Cluster{Name: name, Server: server, Host: name == k.host, Source: SourceContext}
 }
 
 // Get a cluster by the name of its context.
@@ -100,27 +115,15 @@ func (k *Kubeconfig) ForUser(name string, user User) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name == k.host {
-		own := rest.AnonymousClientConfig(config)
-		own.QPS, own.Burst = qps, burst
+	if name != k.host || user.Impersonate {
+		return impersonate(config, user)
+	}
+	own := rest.AnonymousClientConfig(config)
+	own.QPS, own.Burst = qps, burst
+	if user.Tokens != nil {
+		own.Wrap(bearer(user.Tokens))
+	} else {
 		own.BearerToken = user.Token
-		return own, nil
 	}
-	return impersonate(config, user)
-}
-
-// impersonate never carries system: names across: system:masters of one cluster
-// would be system:masters of the other. The apiserver adds system:authenticated itself.
-func impersonate(config *rest.Config, user User) (*rest.Config, error) {
-	if user.Name == "" || strings.HasPrefix(user.Name, "system:") {
-		return nil, fmt.Errorf("user %q: %w", user.Name, ErrSystemUser)
-	}
-	config = rest.CopyConfig(config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: user.Name}
-	for _, group := range user.Groups {
-		if !strings.HasPrefix(group, "system:") {
-			config.Impersonate.Groups = append(config.Impersonate.Groups, group)
-		}
-	}
-	return config, nil
+	return own, nil
 }

@@ -35,7 +35,7 @@ func open(t *testing.T, config api.Config) *Kubeconfig {
 
 func TestList(t *testing.T) {
 	k := open(t, twoClusters())
-	want := []Cluster{{Name: "east", Server: "https://a:6443", Host: true}, {Name: "west", Server: "https://b:6443"}}
+	want := []Cluster{{Name: "east", Server: "https://a:6443", Host: true, Source: SourceContext}, {Name: "west", Server: "https://b:6443", Source: SourceContext}}
 	if diff := cmp.Diff(want, k.List()); diff != "" {
 		t.Error(diff)
 	}

@@ -23,6 +23,7 @@ const idleHeader = "X-Edgeway-Idle"
 const (
 	metaPublic = "public" // answers without sign-in
 	metaOrigin = "origin" // requires our own Origin though it changes nothing
+	metaChange = "change" // changes something though it is a GET
 	metaDevice = "device" // called by devices, which have no Origin and no cookie
 )
 
@@ -140,7 +141,7 @@ func remoteOf(r *http.Request) string {
 func (s *Server) audit(ctx huma.Context, c *call) {
 	op := ctx.Operation()
 	status := ctx.Status()
-	change := op.Method != http.MethodGet && op.Method != http.MethodHead
+	change := flagged(op, metaChange) || op.Method != http.MethodGet && op.Method != http.MethodHead
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusTooManyRequests
 	if !change && !refused {
 		return
@@ -162,7 +163,7 @@ func (s *Server) audit(ctx huma.Context, c *call) {
 // clusterCall gives the clients of the signed-in user for a cluster, and a context
 // that ends after limit, for calls that answer at once.
 func (s *Server) clusterCall(ctx context.Context, cluster string, limit time.Duration) (context.Context, context.CancelFunc, *clusterClients, error) {
-	clients, err := s.clientsOf(callOf(ctx).sess, cluster)
+	clients, err := s.clientsOf(ctx, callOf(ctx).sess, cluster)
 	if err != nil {
 		return nil, nil, nil, kubeError(err)
 	}

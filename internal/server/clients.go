@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -29,16 +30,23 @@ type clusterClients struct {
 	kube    kubernetes.Interface
 	metrics metrics.MetricsV1beta1Interface
 	objects client.WithWatch
+	// revision of the stored credentials that they were made with.
+	revision string
 }
 
-// clientsOf gives the session's clients for a cluster, made at first use.
-func (s *Server) clientsOf(sess *session, cluster string) (*clusterClients, error) {
+// clientsOf gives the session's clients for a cluster that the user may see, made
+// at first use and anew when the cluster's stored credentials have changed.
+func (s *Server) clientsOf(ctx context.Context, sess *session, cluster string) (*clusterClients, error) {
+	known, err := s.visible(ctx, sess, cluster)
+	if err != nil {
+		return nil, err
+	}
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	if c, ok := sess.clients[cluster]; ok {
+	if c, ok := sess.clients[cluster]; ok && c.revision == known.Revision {
 		return c, nil
 	}
-	cfg, err := s.cfg.Clusters.ForUser(cluster, clusters.User{Name: sess.user, Groups: sess.groups, Token: sess.token})
+	cfg, err := s.cfg.Clusters.ForUser(cluster, s.userOf(sess))
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +54,18 @@ func (s *Server) clientsOf(sess *session, cluster string) (*clusterClients, erro
 	if err != nil {
 		return nil, fmt.Errorf("clients for cluster %s: %w", cluster, err)
 	}
+	c.revision = known.Revision
 	sess.clients[cluster] = c
 	return c, nil
+}
+
+// userOf is called with sess.mu held.
+func (s *Server) userOf(sess *session) clusters.User {
+	u := clusters.User{Name: sess.user, Groups: sess.groups, Token: sess.token}
+	if sess.login != nil {
+		u.Tokens, u.Impersonate = sess.login, s.cfg.OIDC.Impersonate
+	}
+	return u
 }
 
 func newClients(cfg *rest.Config) (*clusterClients, error) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/oidc"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -121,6 +122,12 @@ func kubeError(err error) error {
 		return fail(http.StatusConflict, "NotReady", msg, "see what the pods in namespace kubeedge say; enabling again continues")
 	case errors.Is(err, clusters.ErrUnknown):
 		return fail(http.StatusNotFound, "NoSuchCluster", msg, "choose one from the list of clusters")
+	case errors.Is(err, errSignedOut):
+		return fail(http.StatusUnauthorized, "SignInRequired", "the sign-in is over: "+errSignedOut.Error(), "sign in again")
+	case errors.Is(err, clusters.ErrRefused):
+		return fail(http.StatusBadGateway, "KubeconfigRefused", msg, "correct the stored kubeconfig of the cluster")
+	case errors.Is(err, oidc.ErrUnreachable):
+		return fail(http.StatusBadGateway, "IssuerUnreachable", msg, "check that the OIDC issuer is up and reachable from the console")
 	case errors.Is(err, clusters.ErrSystemUser):
 		return fail(http.StatusForbidden, "SystemUser", msg, "sign in as a person or as a user without the system: prefix")
 	case apierrors.IsUnauthorized(err):

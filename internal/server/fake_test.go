@@ -1,12 +1,15 @@
 package server
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,33 +17,47 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
-// fakeCluster is a kube-apiserver that knows the tokens "admin" and "viewer".
+// fakeCluster is a kube-apiserver that knows the tokens "admin" and "viewer", and
+// others that a test adds.
 type fakeCluster struct {
 	*httptest.Server
 	mux *http.ServeMux
+	// user is who has the token, "" for nobody.
+	user func(token string) string
+	// watch sees every request; nil for nobody.
+	watch func(r *http.Request, body string)
 }
 
 func newFakeCluster(t *testing.T) *fakeCluster {
 	t.Helper()
-	f := &fakeCluster{mux: http.NewServeMux()}
+	f := &fakeCluster{mux: http.NewServeMux(), user: func(string) string { return "" }}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if token != "admin" && token != "viewer" {
+		if token := tokenOf(r); token != "admin" && token != "viewer" && f.user(token) == "" {
 			status(w, http.StatusUnauthorized, "Unauthorized")
 			return
+		}
+		if f.watch != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			f.watch(r, string(body))
+			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		f.mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(f.Close)
 	f.mux.HandleFunc("POST /apis/authentication.k8s.io/v1/selfsubjectreviews", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, map[string]any{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": map[string]any{
-			"userInfo": map[string]any{"username": tokenOf(r), "groups": []string{"people"}},
+			"userInfo": map[string]any{"username": cmp.Or(f.user(tokenOf(r)), tokenOf(r)), "groups": []string{"people"}},
 		}})
 	})
 	f.mux.HandleFunc("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews", func(w http.ResponseWriter, r *http.Request) {
@@ -82,18 +99,25 @@ func status(w http.ResponseWriter, code int, reason string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason})
 }
 
-// oneCluster is the list of clusters.
-type oneCluster struct{ url string }
-
-func (o oneCluster) List() []clusters.Cluster { return []clusters.Cluster{o.Host()} }
-func (o oneCluster) Host() clusters.Cluster {
-	return clusters.Cluster{Name: "host", Server: o.url, Host: true}
-}
-func (o oneCluster) ForUser(name string, user clusters.User) (*rest.Config, error) {
-	if name != "host" {
-		return nil, clusters.ErrUnknown
+// contexts are clusters of a kubeconfig by name; "host" is the current one.
+func contexts(t *testing.T, servers map[string]string) *clusters.Kubeconfig {
+	t.Helper()
+	config := api.NewConfig()
+	config.CurrentContext = "host"
+	for name, server := range servers {
+		config.Clusters[name] = &api.Cluster{Server: server}
+		config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: "console"}
 	}
-	return &rest.Config{Host: o.url, BearerToken: user.Token}, nil
+	config.AuthInfos["console"] = &api.AuthInfo{Token: "admin"}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	out, err := clusters.FromKubeconfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // fakeKubeEdge takes two steps and remembers what it was told.
@@ -143,17 +167,20 @@ type console struct {
 	mu       sync.Mutex
 }
 
-func newConsole(t *testing.T, cluster *fakeCluster) *console {
+func newConsole(t *testing.T, cluster *fakeCluster, edit ...func(*Config)) *console {
 	t.Helper()
 	c := &console{t: t, kubeEdge: &fakeKubeEdge{}, log: &lockedBuffer{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	var err error
-	c.srv, err = New(Config{
-		Version: "v1", Clusters: oneCluster{cluster.URL}, KubeEdge: c.kubeEdge,
+	cfg := Config{
+		Version: "v1", Clusters: contexts(t, map[string]string{"host": cluster.URL}), KubeEdge: c.kubeEdge,
 		UI:  fstest.MapFS{"index.html": {Data: []byte("<h1>console</h1>")}, "assets/a.js": {Data: []byte(strings.Repeat("x", 4096))}},
 		Log: slog.New(slog.NewTextHandler(c.log, nil)),
 		Now: c.clock,
-	})
-	if err != nil {
+	}
+	for _, f := range edit {
+		f(&cfg)
+	}
+	var err error
+	if c.srv, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	c.Server = httptest.NewServer(c.srv.Handler())

@@ -39,6 +39,7 @@ type Body[T any] struct{ Body T }
 
 func (s *Server) routes() {
 	s.sessionRoutes()
+	s.oidcRoutes()
 	s.clusterRoutes()
 	s.kubeEdgeRoutes()
 	s.nodeRoutes()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	authzv1 "k8s.io/api/authorization/v1"
@@ -12,23 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
-	"github.com/edgeway-io/edgeway/internal/clusters"
 )
-
-// overviewLimit bounds what one cluster may delay the overview.
-const overviewLimit = 4 * time.Second
-
-// ClusterOverview is one cluster of the overview.
-type ClusterOverview struct {
-	clusters.Cluster
-	Reachable  bool   `json:"reachable"`
-	Cause      *Error `json:"cause,omitempty" doc:"Why it is not reachable"`
-	Version    string `json:"version,omitempty"`
-	KubeEdge   string `json:"kubeEdge,omitempty" doc:"State of KubeEdge; absent when unknown"`
-	CloudNodes *int   `json:"cloudNodes,omitempty" doc:"Absent when the user may not list nodes"`
-	EdgeNodes  *int   `json:"edgeNodes,omitempty"`
-	EdgeReady  *int   `json:"edgeReady,omitempty"`
-}
 
 // Rights are what the user may do on a cluster; pages use them to explain, the
 // cluster itself to decide.
@@ -45,40 +28,6 @@ type Rights struct {
 func (s *Server) clusterRoutes() {
 	huma.Register(s.api, op(http.MethodGet, pathAPI+"/clusters", "listClusters", "Clusters with their state"), s.listClusters)
 	huma.Register(s.api, op(http.MethodGet, pathCluster+"/rights", "getRights", "What the user may do on a cluster"), s.getRights)
-}
-
-func (s *Server) listClusters(ctx context.Context, _ *struct{}) (*Body[[]ClusterOverview], error) {
-	infos := s.cfg.Clusters.List()
-	out := make([]ClusterOverview, len(infos))
-	var wg sync.WaitGroup
-	for i, info := range infos {
-		wg.Go(func() { out[i] = s.overview(ctx, info) })
-	}
-	wg.Wait()
-	return &Body[[]ClusterOverview]{out}, nil
-}
-
-func (s *Server) overview(ctx context.Context, info clusters.Cluster) ClusterOverview {
-	out := ClusterOverview{Cluster: info}
-	ctx, cancel, c, err := s.clusterCall(ctx, info.Name, overviewLimit)
-	if err != nil {
-		out.Cause = asError(err)
-		return out
-	}
-	defer cancel()
-	version, err := serverVersion(ctx, c.kube)
-	if err != nil {
-		out.Cause = asError(kubeError(err))
-		return out
-	}
-	out.Reachable, out.Version = true, version
-	if state, err := s.cfg.KubeEdge.Status(ctx, c.config); err == nil {
-		out.KubeEdge = string(state.State)
-	}
-	if nodes, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
-		count(&out, nodes.Items)
-	}
-	return out
 }
 
 func serverVersion(ctx context.Context, k kubernetes.Interface) (string, error) {
@@ -133,9 +82,11 @@ func (s *Server) getRights(ctx context.Context, in *ClusterPath) (*Body[Rights],
 }
 
 func allowed(ctx context.Context, k kubernetes.Interface, q access) (bool, error) {
-	review := &authzv1.SelfSubjectAccessReview{Spec: authzv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authzv1.ResourceAttributes{Group: q.group, Resource: q.resource, Verb: q.verb, Namespace: q.namespace},
-	}}
+	return allowedTo(ctx, k, authzv1.ResourceAttributes{Group: q.group, Resource: q.resource, Verb: q.verb, Namespace: q.namespace})
+}
+
+func allowedTo(ctx context.Context, k kubernetes.Interface, what authzv1.ResourceAttributes) (bool, error) {
+	review := &authzv1.SelfSubjectAccessReview{Spec: authzv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &what}}
 	answer, err := k.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 	if err != nil {
 		return false, err

@@ -141,7 +141,10 @@ func (s *Server) createEnrollment(ctx context.Context, in *createEnrollmentInput
 // addCommands writes the lines for the device, or why there are none: the code is
 // good all the same, so the answer does not fail.
 func (s *Server) addCommands(out *NewEnrollment, code string) {
-	p := enroll.CommandParams{Pin: s.cfg.KeyPin}
+	p := enroll.CommandParams{}
+	if s.cfg.KeyPin != nil {
+		p.Pin = s.cfg.KeyPin()
+	}
 	if s.cfg.ExternalURL != nil {
 		p.ConsoleURL = s.cfg.ExternalURL.String()
 	}

@@ -117,11 +117,13 @@ func (s *Server) signOut(ctx context.Context, _ *struct{}) (*signOutOutput, erro
 }
 
 func infoOf(sess *session) SessionInfo {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
 	groups := sess.groups
 	if groups == nil {
 		groups = []string{}
 	}
-	return SessionInfo{User: sess.user, Groups: groups, Expires: sess.created.Add(sessionMax)}
+	return SessionInfo{User: sess.user, Groups: groups, Expires: sess.ends}
 }
 
 func sessionCookie(value string, maxAge int) http.Cookie {

@@ -21,15 +21,15 @@ const (
 var ErrPlainHTTP = errors.New("plain HTTP is served on loopback addresses only")
 
 // Listen opens the console's socket: TLS with cert, or plain HTTP on a loopback
-// address when cert is nil.
-func Listen(address string, cert *tls.Certificate) (net.Listener, error) {
+// address when certs is nil.
+func Listen(address string, certs *Certificates) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	if cert != nil {
+	if certs != nil {
 		return tls.NewListener(l, &tls.Config{
-			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*cert},
+			MinVersion: tls.VersionTLS12, GetCertificate: certs.Get,
 			// HTTP/1.1 only: the log and terminal streams are WebSockets.
 			NextProtos: []string{"http/1.1"},
 		}), nil

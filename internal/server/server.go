@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -31,9 +32,12 @@ type Config struct {
 	UI fs.FS
 	// ExternalURL is how browsers and devices reach the console, without a path.
 	ExternalURL *url.URL
-	// KeyPin is "sha256//BASE64" of the TLS key, "" when the console serves plain HTTP.
-	KeyPin string
-	Log    *slog.Logger
+	// KeyPin gives "sha256//BASE64" of the TLS key in use; nil when the console serves
+	// plain HTTP.
+	KeyPin func() string
+	// OIDC lets people sign in at an issuer; nil when there is none.
+	OIDC *OIDC
+	Log  *slog.Logger
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -47,6 +51,7 @@ type Server struct {
 	sessions   *sessions
 	operations *operations
 	signIns    *limiter
+	attempts   *attempts
 }
 
 // New builds a Server with all its routes.
@@ -63,11 +68,13 @@ func New(cfg Config) (*Server, error) {
 		sessions:   newSessions(cfg.Now),
 		operations: newOperations(cfg.Now),
 		signIns:    newLimiter(cfg.Now, 1, 10),
+		attempts:   newAttempts(cfg.Now),
 	}
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.withCall)
 	s.routes()
 	s.joinRoutes()
+	s.documentRights()
 	ui, err := newUI(cfg.UI)
 	if err != nil {
 		return nil, fmt.Errorf("load the web UI: %w", err)
@@ -81,7 +88,35 @@ func (s *Server) Handler() http.Handler { return s.secureHeaders(s.mux) }
 
 // Background does the Server's chores until ctx ends.
 func (s *Server) Background(ctx context.Context) {
-	s.sessions.sweepEvery(ctx, time.Minute)
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			s.chores(ctx)
+		}
+	}
+}
+
+// chores end sessions that are over, and their streams with them. Sessions from
+// OIDC get fresh tokens before theirs expire; an issuer that refuses ends them.
+func (s *Server) chores(ctx context.Context) {
+	var group errgroup.Group
+	group.SetLimit(refreshesAtOnce)
+	for _, sess := range s.sessions.live() {
+		if sess.login == nil {
+			continue
+		}
+		group.Go(func() error {
+			if _, err := sess.login.fresh(ctx); err != nil {
+				s.log.DebugContext(ctx, "refresh the tokens of a session", "user", sess.user, "error", err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // nobody returns an error
 }
 
 // OpenAPI is the document that describes the API, in JSON.

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,21 +22,28 @@ const (
 // errNoSession: the id is unknown, idle too long or too old.
 var errNoSession = errors.New("no such session")
 
-// session of one signed-in user. The token lives here and nowhere else.
+// session of one signed-in user. The tokens live here and nowhere else.
 type session struct {
-	id      string
-	user    string
-	groups  []string
-	token   string
-	created time.Time
-	used    time.Time
+	id   string
+	user string
+	// token is what the user signed in with; login replaces it after OIDC.
+	token string
+	login *login
+	// ends is the latest end.
+	ends time.Time
+	used time.Time
 
 	// ctx ends with the session, and with it every stream opened in it.
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
+	groups  []string
 	clients map[string]*clusterClients
+	// mayUse remembers for a short while which guarded clusters the user sees.
+	mayUse map[string]useAnswer
+	// overviews are the latest known, by cluster.
+	overviews map[string]*overviewMemory
 }
 
 // sessions are the live ones by id.
@@ -49,16 +58,32 @@ func newSessions(now func() time.Time) *sessions {
 	return &sessions{now: now, all: map[string]*session{}}
 }
 
-// open starts a session with a fresh random id of 256 bits.
-func (s *sessions) open(user string, groups []string, token string) *session {
+// randomID is 256 bits as text.
+func randomID() string {
 	raw := make([]byte, 32)
 	rand.Read(raw) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(raw)
+}
+
+// open starts a session of a user who signed in with a token.
+func (s *sessions) open(user string, groups []string, token string) *session {
+	out := s.make(user, groups)
+	out.token = token
+	s.add(out)
+	return out
+}
+
+// make a session that is not open yet, with a fresh id.
+func (s *sessions) make(user string, groups []string) *session {
 	ctx, cancel := context.WithCancel(context.Background())
 	now := s.now()
-	out := &session{
-		id: base64.RawURLEncoding.EncodeToString(raw), user: user, groups: groups, token: token,
-		created: now, used: now, ctx: ctx, cancel: cancel, clients: map[string]*clusterClients{},
+	return &session{
+		id: randomID(), user: user, groups: groups, used: now, ends: now.Add(sessionMax), ctx: ctx, cancel: cancel,
+		clients: map[string]*clusterClients{}, mayUse: map[string]useAnswer{}, overviews: map[string]*overviewMemory{},
 	}
+}
+
+func (s *sessions) add(out *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep()
@@ -66,7 +91,6 @@ func (s *sessions) open(user string, groups []string, token string) *session {
 		s.dropOldest()
 	}
 	s.all[out.id] = out
-	return out
 }
 
 // get finds a live session; touch counts the call as the user's activity.
@@ -96,25 +120,9 @@ func (s *sessions) close(id string) {
 	}
 }
 
-// sweepEvery ends sessions that are over, so that their streams end too.
-func (s *sessions) sweepEvery(ctx context.Context, every time.Duration) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			s.mu.Lock()
-			s.sweep()
-			s.mu.Unlock()
-		}
-	}
-}
-
 func (s *sessions) over(x *session) bool {
 	now := s.now()
-	return now.Sub(x.used) > sessionIdle || now.Sub(x.created) > sessionMax
+	return now.Sub(x.used) > sessionIdle || now.After(x.ends)
 }
 
 func (s *sessions) sweep() {
@@ -123,6 +131,14 @@ func (s *sessions) sweep() {
 			s.drop(x)
 		}
 	}
+}
+
+// live lists the sessions that are not over.
+func (s *sessions) live() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	return slices.Collect(maps.Values(s.all))
 }
 
 func (s *sessions) dropOldest() {

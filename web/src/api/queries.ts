@@ -13,10 +13,17 @@ export const sessionQuery = queryOptions({
   staleTime: 60_000,
 });
 
+export const signInMethodsQuery = queryOptions({
+  queryKey: ['sign-in-methods'],
+  queryFn: () => data(api.GET('/api/v1/sign-in-methods')),
+  staleTime: Infinity,
+});
+
 export const clustersQuery = queryOptions({
   queryKey: ['clusters'],
   queryFn: () => data(api.GET('/api/v1/clusters')),
-  refetchInterval: 15_000,
+  // A cluster that has not answered yet is asked for again soon.
+  refetchInterval: ({ state }) => (state.data?.some((c) => c.pending) ? 1_500 : 15_000),
 });
 
 export const rightsQuery = (cluster: string) =>

@@ -44,19 +44,10 @@ function ClusterTable({ clusters }: { clusters: Schemas['ClusterOverview'][] }) 
             <Td dataLabel={t('clusters.name')}>
               <Link to={`/clusters/${encodeURIComponent(c.name)}/nodes`}>{c.name}</Link>
               <div className="ew-muted ew-mono">{c.server}</div>
+              {c.source !== 'Context' && <div className="ew-muted">{t(`clusters.sources.${c.source}`)}</div>}
             </Td>
             <Td dataLabel={t('clusters.state')}>
-              {c.reachable ? (
-                <Label status="success" isCompact>
-                  {t('clusters.reachable')}
-                </Label>
-              ) : (
-                <Tooltip content={[c.cause?.message, c.cause?.remedy].filter(Boolean).join(' — ')}>
-                  <Label status="danger" isCompact tabIndex={0}>
-                    {t('clusters.unreachable')}
-                  </Label>
-                </Tooltip>
-              )}
+              <Reachable cluster={c} />
             </Td>
             <Td dataLabel={t('clusters.version')}>{c.version ?? '—'}</Td>
             <Td dataLabel="KubeEdge">
@@ -64,13 +55,36 @@ function ClusterTable({ clusters }: { clusters: Schemas['ClusterOverview'][] }) 
                 <KubeEdgeState state={c.kubeEdge} />
               </Link>
             </Td>
-            <Td dataLabel={t('clusters.cloudNodes')}>{c.cloudNodes ?? t('clusters.hidden')}</Td>
+            <Td dataLabel={t('clusters.cloudNodes')}>{c.cloudNodes ?? (c.reachable ? t('clusters.hidden') : '—')}</Td>
             <Td dataLabel={t('clusters.edgeNodes')}>
-              {c.edgeNodes === undefined ? t('clusters.hidden') : t('clusters.ready', { ready: c.edgeReady, total: c.edgeNodes })}
+              {c.edgeNodes === undefined
+                ? c.reachable
+                  ? t('clusters.hidden')
+                  : '—'
+                : t('clusters.ready', { ready: c.edgeReady, total: c.edgeNodes })}
             </Td>
           </Tr>
         ))}
       </Tbody>
     </Table>
+  );
+}
+
+function Reachable({ cluster }: { cluster: Schemas['ClusterOverview'] }) {
+  const { t } = useTranslation();
+  if (cluster.reachable) {
+    return (
+      <Label status="success" isCompact>
+        {t('clusters.reachable')}
+      </Label>
+    );
+  }
+  if (cluster.pending) return <Label isCompact>{t('clusters.pending')}</Label>;
+  return (
+    <Tooltip content={[cluster.cause?.message, cluster.cause?.remedy].filter(Boolean).join(' — ')}>
+      <Label status="danger" isCompact tabIndex={0}>
+        {cluster.cause?.code === 'KubeconfigRefused' ? t('clusters.refused') : t('clusters.unreachable')}
+      </Label>
+    </Tooltip>
   );
 }

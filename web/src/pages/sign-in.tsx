@@ -1,10 +1,10 @@
-import { ActionGroup, Button, Card, CardBody, CardHeader, CardTitle, Content, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { ActionGroup, Alert, Button, Card, CardBody, CardHeader, CardTitle, Content, Divider, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useLocation, useNavigate } from 'react-router';
+import { useLocation, useNavigate, useSearchParams } from 'react-router';
 import { api, data } from '../api/client';
-import { sessionQuery } from '../api/queries';
+import { sessionQuery, signInMethodsQuery } from '../api/queries';
 import { Preferences } from '../components/preferences';
 import { InlineError } from '../components/states';
 
@@ -12,6 +12,40 @@ import { InlineError } from '../components/states';
 function target(state: unknown): string {
   const from = typeof state === 'object' && state !== null && 'from' in state ? String(state.from) : '';
   return from.startsWith('/') && !from.startsWith('//') ? from : '/clusters';
+}
+
+/** The words that the server sends back from a failed sign-in at the issuer. */
+const problems = ['Expired', 'RateLimited', 'Denied', 'Unreachable', 'NoUser', 'NotAccepted', 'HostUnreachable', 'Invalid'] as const;
+
+/** Sign-in at the OIDC issuer, where there is one, and why the last try failed. */
+function Issuer() {
+  const { t } = useTranslation();
+  const { state } = useLocation();
+  const [search] = useSearchParams();
+  const methods = useQuery(signInMethodsQuery);
+  const start = useMutation({
+    mutationFn: () => data(api.POST('/api/v1/oidc', { body: { back: target(state) } })),
+    onSuccess: ({ url }) => window.location.assign(url),
+  });
+  const name = methods.data?.oidc;
+  if (!name) return null;
+  const problem = problems.find((p) => p === search.get('problem'));
+  const leaving = start.isPending || start.isSuccess;
+  return (
+    <div className="ew-issuer">
+      {problem && !start.error && (
+        <Alert component="p" variant="danger" isInline title={t(`signIn.problems.${problem}.title`, { name })} role="alert">
+          {t(`signIn.problems.${problem}.remedy`, { name })}
+        </Alert>
+      )}
+      <InlineError error={start.error} />
+      <Button isBlock onClick={() => start.mutate()} isLoading={leaving} isDisabled={leaving}>
+        {t('signIn.with', { name })}
+      </Button>
+      <Divider />
+      <Content component="p">{t('signIn.orToken')}</Content>
+    </div>
+  );
 }
 
 export function SignIn() {
@@ -39,6 +73,7 @@ export function SignIn() {
           </CardHeader>
           <CardBody>
             <Content component="p">{t('signIn.intro')}</Content>
+            <Issuer />
             <Form
               onSubmit={(e) => {
                 e.preventDefault();
