@@ -90,6 +90,7 @@ type ContainerEnd struct {
 type PodDetail struct {
 	Pod
 	UID          string            `json:"uid"`
+	Workload     string            `json:"workload,omitempty" doc:"Kind/name of what the pod belongs to in the end, such as Deployment/web"`
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
 	Containers   []Container       `json:"containers"`

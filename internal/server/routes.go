@@ -44,6 +44,7 @@ func (s *Server) routes() {
 	s.nodeRoutes()
 	s.podRoutes()
 	s.logRoutes()
+	s.terminalRoutes()
 	s.enrollmentRoutes()
 	s.operationRoutes()
 }

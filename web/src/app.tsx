@@ -26,6 +26,7 @@ const Join = lazy(() => import('./pages/join/join').then((m) => ({ default: m.Jo
 const Pods = lazy(() => import('./pages/pods/pods').then((m) => ({ default: m.Pods })));
 const PodPage = lazy(() => import('./pages/pods/pod').then((m) => ({ default: m.PodPage })));
 const Logs = lazy(() => import('./pages/pods/logs').then((m) => ({ default: m.Logs })));
+const TerminalPage = lazy(() => import('./pages/terminal/terminal').then((m) => ({ default: m.TerminalPage })));
 
 function Waiting() {
   const { t } = useTranslation();
@@ -70,6 +71,7 @@ const router = createBrowserRouter([
       { path: '/clusters/:cluster/pods', element: <Pods /> },
       { path: '/clusters/:cluster/pods/:namespace/:pod', element: <PodPage /> },
       { path: '/clusters/:cluster/pods/:namespace/:pod/logs', element: <Logs /> },
+      { path: '/clusters/:cluster/pods/:namespace/:pod/terminal', element: <TerminalPage /> },
       { path: '*', element: <Navigate to="/clusters" replace /> },
     ],
   },
