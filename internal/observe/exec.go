@@ -8,7 +8,10 @@ import (
 	"net/http"
 	"strings"
 
+	authv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -53,7 +56,24 @@ func Exec(ctx context.Context, config *rest.Config, client kubernetes.Interface,
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{
 		Stdin: o.Stdin, Stdout: o.Stdout, Tty: true, TerminalSizeQueue: o.Sizes,
 	})
-	return exitCode(err, o)
+	code, err := exitCode(err, o)
+	if err != nil && ctx.Err() == nil && denied(ctx, client, o) {
+		// The answer to a refused upgrade has no status that could be read.
+		return 0, fmt.Errorf("exec: %w", apierrors.NewForbidden(corev1.Resource("pods/exec"), o.Pod, err))
+	}
+	return code, err
+}
+
+// denied asks whether it was for want of the right.
+func denied(ctx context.Context, client kubernetes.Interface, o ExecOptions) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	review, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authv1.SelfSubjectAccessReview{
+		Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authv1.ResourceAttributes{
+			Verb: "create", Resource: "pods", Subresource: "exec", Namespace: o.Namespace, Name: o.Pod,
+		}},
+	}, metav1.CreateOptions{})
+	return err == nil && !review.Status.Allowed
 }
 
 // exitCode tells a program that ended from one that could not be started.

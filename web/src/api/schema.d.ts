@@ -147,6 +147,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/logs/{namespace}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Logs of several pods, merged by time */
+        get: operations["downloadMergedLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/logs/{namespace}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Logs of several pods over a WebSocket, merged by time
+         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it. A followed log whose client is too slow leaves lines out and says how many.
+         */
+        get: operations["streamMergedLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/nodes": {
         parameters: {
             query?: never;
@@ -364,8 +401,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A container's log over a WebSocket
-         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it.
+         * Logs of a pod over a WebSocket
+         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it. A followed log whose client is too slow leaves lines out and says how many.
          */
         get: operations["streamLogs"];
         put?: never;
@@ -385,6 +422,26 @@ export interface paths {
         };
         /** Live usage of a pod and its containers */
         get: operations["getPodMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/terminal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A shell in a container, over a WebSocket
+         * @description Binary messages carry what is typed and what is shown. The client sends {"columns":80,"rows":24} as text when the size changes; the server's only text message, of type TerminalEnd, says how it ended.
+         */
+        get: operations["openTerminal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -674,9 +731,16 @@ export interface components {
         };
         Container: {
             env: components["schemas"]["EnvVar"][];
+            /**
+             * Format: int32
+             * @description Of a container that has terminated
+             */
+            exitCode?: number;
             image: string;
             /** @enum {string} */
             kind: "container" | "init" | "ephemeral";
+            /** @description How the life before ended */
+            lastEnd?: components["schemas"]["ContainerEnd"];
             message?: string;
             name: string;
             ports: components["schemas"]["Port"][];
@@ -688,6 +752,14 @@ export interface components {
             started?: string;
             /** @enum {string} */
             state: "running" | "waiting" | "terminated" | "unknown";
+        };
+        ContainerEnd: {
+            /** Format: date-time */
+            at: string;
+            /** Format: int32 */
+            exitCode: number;
+            message?: string;
+            reason?: string;
         };
         ContainerUsage: {
             name: string;
@@ -903,6 +975,7 @@ export interface components {
             container: string;
             path: string;
             readOnly: boolean;
+            subPath?: string;
         };
         NewEnrollment: {
             arch: string;
@@ -1093,6 +1166,8 @@ export interface components {
             total: number;
             uid: string;
             volumes: components["schemas"]["Volume"][];
+            /** @description Kind/name of what the pod belongs to in the end, such as Deployment/web */
+            workload?: string;
         };
         PodRow: {
             /** @description Label app.kubernetes.io/name or app */
@@ -2366,6 +2441,209 @@ export interface operations {
             };
         };
     };
+    downloadMergedLogs: {
+        parameters: {
+            query?: {
+                /** @description Lines from the end; -1 for all */
+                tail?: number;
+                /** @description Seconds back from now; 0 for no limit */
+                since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
+                /** @description The container's last life */
+                previous?: boolean;
+                /** @description Prefix lines with their time (download only; the stream always carries it) */
+                timestamps?: boolean;
+                /** @description Keep the stream open */
+                follow?: boolean;
+                /** @description Kind/name, such as Deployment/web; or give selector */
+                workload?: string;
+                /** @description Label selector of the pods */
+                selector?: string;
+                /** @description Names of containers; none for all */
+                container?: string[];
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pods */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    streamMergedLogs: {
+        parameters: {
+            query?: {
+                /** @description Lines from the end; -1 for all */
+                tail?: number;
+                /** @description Seconds back from now; 0 for no limit */
+                since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
+                /** @description The container's last life */
+                previous?: boolean;
+                /** @description Prefix lines with their time (download only; the stream always carries it) */
+                timestamps?: boolean;
+                /** @description Keep the stream open */
+                follow?: boolean;
+                /** @description Kind/name, such as Deployment/web; or give selector */
+                workload?: string;
+                /** @description Label selector of the pods */
+                selector?: string;
+                /** @description Names of containers; none for all */
+                container?: string[];
+                /** @description Where an earlier stream ended, once for each log: POD/CONTAINER@TIME+N, of which N lines of exactly that time were read */
+                resume?: string[];
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pods */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Switching to WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     listNodes: {
         parameters: {
             query?: {
@@ -3410,17 +3688,19 @@ export interface operations {
     downloadLogs: {
         parameters: {
             query: {
-                container: string;
                 /** @description Lines from the end; -1 for all */
                 tail?: number;
                 /** @description Seconds back from now; 0 for no limit */
                 since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
                 /** @description The container's last life */
                 previous?: boolean;
                 /** @description Prefix lines with their time (download only; the stream always carries it) */
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
+                container: string;
             };
             header?: never;
             path: {
@@ -3502,18 +3782,23 @@ export interface operations {
     };
     streamLogs: {
         parameters: {
-            query: {
-                container: string;
+            query?: {
                 /** @description Lines from the end; -1 for all */
                 tail?: number;
                 /** @description Seconds back from now; 0 for no limit */
                 since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
                 /** @description The container's last life */
                 previous?: boolean;
                 /** @description Prefix lines with their time (download only; the stream always carries it) */
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
+                /** @description Where an earlier stream ended, once for each log: POD/CONTAINER@TIME+N, of which N lines of exactly that time were read */
+                resume?: string[];
+                /** @description Names of containers; none for all of the pod, init and ephemeral ones too */
+                container?: string[];
             };
             header?: never;
             path: {
@@ -3622,6 +3907,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PodUsage"];
                 };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    openTerminal: {
+        parameters: {
+            query: {
+                container: string;
+                shell?: "auto" | "sh" | "bash" | "custom";
+                /** @description Program and arguments, with shell=custom */
+                command?: string[];
+                columns?: number;
+                rows?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pod */
+                namespace: string;
+                /** @description Name of the pod */
+                pod: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Switching to WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { partsOf } from '../../lib/ansi';
 import type { LogBuffer, LogLine } from './log-buffer';
+import './log.css';
 import { FixedRows, WrappedRows } from './log-rows';
 import type { LogSearch } from './log-search';
 

@@ -64,12 +64,12 @@ function ContainerActions({ pod, cluster, container: c }: { pod: Pod; cluster: s
         <Button variant="plain" size="sm" aria-label={t('container.logsOf', { name: c.name })} icon={<FileAltIcon />} component={(props) => <Link {...props} to={to('logs')} />} />
       </Tooltip>
       {c.state === 'running' ? (
-        <Tooltip content={t('terminal.open')}>
-          <Button variant="plain" size="sm" aria-label={t('terminal.openIn', { name: c.name })} icon={<TerminalIcon />} component={(props) => <Link {...props} to={to('terminal')} />} />
+        <Tooltip content={t('container.terminal')}>
+          <Button variant="plain" size="sm" aria-label={t('container.terminalIn', { name: c.name })} icon={<TerminalIcon />} component={(props) => <Link {...props} to={to('terminal')} />} />
         </Tooltip>
       ) : (
-        <Tooltip content={t('terminal.notRunning')}>
-          <Button variant="plain" size="sm" isAriaDisabled aria-label={t('terminal.openIn', { name: c.name })} icon={<TerminalIcon />} />
+        <Tooltip content={t('container.notRunning')}>
+          <Button variant="plain" size="sm" isAriaDisabled aria-label={t('container.terminalIn', { name: c.name })} icon={<TerminalIcon />} />
         </Tooltip>
       )}
     </>

@@ -6,6 +6,7 @@ import { useParams } from 'react-router';
 import { podQuery, sessionQuery } from '../../api/queries';
 import { useParam } from '../../components/list-state';
 import { PageHead } from '../../components/page';
+import './terminal.css';
 import type { End, Status } from './terminal-screen';
 import { wordsOf } from './words';
 
