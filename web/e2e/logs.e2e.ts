@@ -153,11 +153,44 @@ describe('much', () => {
   });
 });
 
+/** Numbers of all lines of the pod that counts, in the order in which the page shows them. */
+async function counted(page: Page): Promise<number[]> {
+  await page.waitForTimeout(3000);
+  await page.getByRole('log').evaluate((el: HTMLElement) => el.scrollTo(0, 0));
+  return page.evaluate(async () => {
+    const out = new Map<number, number>();
+    const el = document.querySelector('.ew-log') as HTMLElement;
+    for (let top = 0; top < el.scrollHeight; top += 300) {
+      el.scrollTop = top;
+      await new Promise((r) => setTimeout(r, 60));
+      for (const row of document.querySelectorAll('.ew-log-row')) {
+        const n = /^count (\d+)$/.exec(row.textContent ?? '')?.[1];
+        const at = Number(/translateY\((\d+)px\)/.exec((row as HTMLElement).style.transform)?.[1]);
+        if (n) out.set(at, Number(n));
+      }
+    }
+    return [...out.entries()].sort((a, b) => a[0] - b[0]).map(([, n]) => n);
+  });
+}
+
 describe('a followed log', () => {
   test('of a container that is silent is not taken for a dead node', async () => {
     const { page } = await visit(path('ui-silent'));
     await page.getByText('The container has written nothing yet.').waitFor();
     expect(await status(page)).toBe('live');
+  });
+
+  test('tells a tunnel that is reset, goes on by itself, and loses and doubles nothing', async () => {
+    const { page, errors } = await visit(path('ui-count', '?tail=5'));
+    await rows(page).first().waitFor();
+    const first = Number((await rows(page).first().innerText()).split(' ')[1]);
+    execFileSync('../bin/sandbox', ['exec', 'jetson-xavier', '--', 'ss', '-K', 'state', 'established', '( dport = :31004 or dport = :10004 )']);
+    await expect.poll(() => status(page), { timeout: 10_000, interval: 50 }).toBe('interrupted');
+    await expect.poll(() => status(page), { timeout: 60_000 }).toBe('live');
+    const seen = await counted(page);
+    expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => first + i));
+    expect(seen.length).toBeGreaterThan(20);
+    expect(errors).toEqual([]);
   });
 
   test('tells a link that is cut, goes on by itself, and loses and doubles nothing', async () => {
@@ -173,22 +206,7 @@ describe('a followed log', () => {
     await picture(page, 'logs-tunnel-down');
     link('jetson-xavier', 'up');
     await expect.poll(() => status(page), { timeout: 60_000 }).toBe('live');
-    await page.waitForTimeout(3000);
-    await page.getByRole('log').evaluate((el: HTMLElement) => el.scrollTo(0, 0));
-    const seen = await page.evaluate(async () => {
-      const out = new Map<number, number>();
-      const el = document.querySelector('.ew-log') as HTMLElement;
-      for (let top = 0; top < el.scrollHeight; top += 300) {
-        el.scrollTop = top;
-        await new Promise((r) => setTimeout(r, 60));
-        for (const row of document.querySelectorAll('.ew-log-row')) {
-          const n = /^count (\d+)$/.exec(row.textContent ?? '')?.[1];
-          const at = Number(/translateY\((\d+)px\)/.exec((row as HTMLElement).style.transform)?.[1]);
-          if (n) out.set(at, Number(n));
-        }
-      }
-      return [...out.entries()].sort((a, b) => a[0] - b[0]).map(([, n]) => n);
-    });
+    const seen = await counted(page);
     expect(seen[0]).toBe(first);
     expect(seen).toEqual(Array.from({ length: seen.length }, (_, i) => first + i));
     expect(errors).toEqual([]);
