@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
 
@@ -121,28 +120,15 @@ func (o *logsOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	client, err := o.client()
+	config, err := o.config()
 	if err != nil {
 		return err
 	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("client of the cluster: %w", err)
+	}
 	return o.print(cmd.Context(), client, pick, opts, cmd.OutOrStdout(), cmd.ErrOrStderr())
-}
-
-// client reaches the cluster with the kubeconfig's own credentials.
-func (t *target) client() (kubernetes.Interface, error) {
-	all, err := clusters.FromKubeconfig(t.kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	name := t.cluster
-	if name == "" {
-		name = all.Host().Name
-	}
-	config, err := all.Config(name)
-	if err != nil {
-		return nil, err
-	}
-	return kubernetes.NewForConfig(config)
 }
 
 // print reads the logs. One that is not followed is copied as it is.

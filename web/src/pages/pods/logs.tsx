@@ -7,6 +7,7 @@ import { podQuery, sessionQuery } from '../../api/queries';
 import { useParam } from '../../components/list-state';
 import { PageHead } from '../../components/page';
 import { ErrorState } from '../../components/states';
+import { podCrumbs } from './crumbs';
 import type { LogBuffer, Source } from './log-buffer';
 import { LogControls, type Controls } from './log-controls';
 import { useLogSearch } from './log-search';
@@ -36,13 +37,7 @@ export function Logs() {
   return (
     <>
       <PageHead
-        crumbs={[
-          { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('pods.title'), to: `/clusters/${cluster}/pods` },
-          { label: pod, to: `/clusters/${cluster}/pods/${namespace}/${pod}` },
-          { label: t('logs.title') },
-        ]}
+        crumbs={podCrumbs(t, { cluster, namespace, pod }, t('logs.title'))}
         title={controls.workload ? t('logs.of', { container: controls.workload }) : t('logs.of', { container: choice.container || pod })}
         status={<Status buffer={buffer} />}
         description={`${namespace}/${pod}`}

@@ -6,6 +6,7 @@ import { useParams } from 'react-router';
 import { podQuery, sessionQuery } from '../../api/queries';
 import { useParam } from '../../components/list-state';
 import { PageHead } from '../../components/page';
+import { podCrumbs } from '../pods/crumbs';
 import './terminal.css';
 import type { End, Status } from './terminal-screen';
 import { wordsOf } from './words';
@@ -43,13 +44,7 @@ export function TerminalPage() {
   return (
     <>
       <PageHead
-        crumbs={[
-          { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('pods.title'), to: `/clusters/${cluster}/pods` },
-          { label: pod, to: `/clusters/${cluster}/pods/${namespace}/${pod}` },
-          { label: t('terminal.title') },
-        ]}
+        crumbs={podCrumbs(t, { cluster, namespace, pod }, t('terminal.title'))}
         title={t('terminal.of', { container: container || pod })}
         status={ready && <State status={status} />}
         description={`${namespace}/${pod}`}
