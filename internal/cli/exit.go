@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
+	"github.com/edgeway-io/edgeway/internal/observe"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -43,7 +44,7 @@ func ExitCode(err error) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
-		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, runtime.ErrNotEnabled):
+		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled):
 		return ExitBadInput
 	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign):
 		return ExitConflict

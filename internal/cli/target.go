@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/runtime"
@@ -24,15 +25,7 @@ func (t *target) flags(cmd *cobra.Command) {
 
 // runtime opens the cluster with the kubeconfig's own credentials.
 func (t *target) runtime(cmd *cobra.Command) (*runtime.Runtime, error) {
-	all, err := clusters.FromKubeconfig(t.kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	name := t.cluster
-	if name == "" {
-		name = all.Host().Name
-	}
-	config, err := all.Config(name)
+	config, err := t.config()
 	if err != nil {
 		return nil, err
 	}
@@ -42,4 +35,17 @@ func (t *target) runtime(cmd *cobra.Command) (*runtime.Runtime, error) {
 	}
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 	return runtime.New(config, log)
+}
+
+// config reaches the cluster with the kubeconfig's own credentials.
+func (t *target) config() (*rest.Config, error) {
+	all, err := clusters.FromKubeconfig(t.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	name := t.cluster
+	if name == "" {
+		name = all.Host().Name
+	}
+	return all.Config(name)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,9 @@ type script struct {
 
 func (s *script) Open(_ context.Context, o LogOptions) (io.ReadCloser, error) {
 	if o.LimitBytes != nil {
+		if s.probe == nil {
+			return text()(o)
+		}
 		return s.probe()
 	}
 	s.opened = append(s.opened, o)
@@ -31,7 +35,11 @@ func (s *script) Open(_ context.Context, o LogOptions) (io.ReadCloser, error) {
 }
 
 func (s *script) State(context.Context, LogOptions) (ContainerState, error) {
-	return s.states[len(s.opened)-1], nil
+	next := s.states[0]
+	if len(s.states) > 1 {
+		s.states = s.states[1:]
+	}
+	return next, nil
 }
 
 func text(lines ...string) func(LogOptions) (io.ReadCloser, error) {
@@ -51,12 +59,13 @@ func follow(t *testing.T, s *script, follow bool) []string {
 		switch e.Kind {
 		case LogLine, LogNotice:
 			got = append(got, e.Kind+" "+string(e.Text))
+		case LogOpened:
 		default:
 			got = append(got, strings.TrimSpace(e.Kind+" "+e.Cause))
 		}
 		return nil
 	})
-	f.retryAfter, f.quiet, f.probeTimeout = time.Millisecond, 5*time.Millisecond, time.Second
+	f.pause = short
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := f.Run(ctx); err != nil {
@@ -64,6 +73,19 @@ func follow(t *testing.T, s *script, follow bool) []string {
 	}
 	return got
 }
+
+var short = pauses{retry: time.Millisecond, start: time.Millisecond, first: 5 * time.Millisecond, quiet: 5 * time.Millisecond, probeTimeout: time.Second}
+
+// probes answers one probe after the other, all later ones as the last.
+func probes(all ...func() (io.ReadCloser, error)) func() (io.ReadCloser, error) {
+	var n atomic.Int32
+	return func() (io.ReadCloser, error) { return all[min(int(n.Add(1)), len(all))-1]() }
+}
+
+func answers() (io.ReadCloser, error) { return text()(LogOptions{}) }
+
+// tunnelGone is a probe that nobody answers.
+func tunnelGone() (io.ReadCloser, error) { return nil, ErrNoAnswer }
 
 const (
 	t1 = "2026-01-02T03:04:05.000000001Z "
@@ -80,13 +102,14 @@ func TestFollowResumesWithoutLossOrDoubles(t *testing.T) {
 			text(t1+"a\n", t2+"b\n", t2+"b\n", t2+"b\n", t3+"c\n"),
 		},
 		states: []ContainerState{{Running: true, Edge: true}, {Running: true, Edge: true}, {Detail: "Completed"}},
+		probe:  probes(tunnelGone, answers),
 	}
 	want := []string{"line a", "line b", "line b", "interrupted TunnelDown", "resumed", "line b", "line c", "end ContainerEnded"}
 	if diff := cmp.Diff(want, follow(t, s, true)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if since := s.opened[2].Since; since == nil || since.Nanosecond() != 2 {
-		t.Errorf("third connection started at %v, want the last line's time", since)
+	if since := s.opened[2].Since; since == nil || since.Format(time.RFC3339) != "2026-01-02T03:04:04Z" {
+		t.Errorf("third connection started at %v, want a second before the last line", since)
 	}
 }
 
@@ -138,7 +161,7 @@ func TestFollowNoticesSilentLink(t *testing.T) {
 			text(t1 + "back\n"),
 		},
 		states: []ContainerState{{Running: true, Edge: true}, {}},
-		probe:  func() (io.ReadCloser, error) { return nil, ErrNoAnswer },
+		probe:  probes(tunnelGone, tunnelGone, answers),
 	}
 	want := []string{"interrupted TunnelDown", "resumed", "line back", "end ContainerEnded"}
 	if diff := cmp.Diff(want, follow(t, s, true)); diff != "" {
@@ -149,7 +172,7 @@ func TestFollowNoticesSilentLink(t *testing.T) {
 func TestFollowCutsLongLines(t *testing.T) {
 	long := strings.Repeat("x", maxPiece*2)
 	var whole strings.Builder
-	pieces := 0
+	pieces, more := 0, false
 	s := &script{bodies: []func(LogOptions) (io.ReadCloser, error){text(t1+long+"\n", t2+"next\n")}}
 	f := NewFollower(s, LogOptions{}, func(e LogEvent) error {
 		if e.Kind == LogLine {
@@ -157,6 +180,10 @@ func TestFollowCutsLongLines(t *testing.T) {
 			if len(e.Text) > maxPiece {
 				t.Errorf("a piece of %d bytes", len(e.Text))
 			}
+			if e.Continues != more {
+				t.Errorf("piece %d: continues is %v", pieces, e.Continues)
+			}
+			more = e.Continued
 			if pieces++; !e.Continued {
 				whole.WriteByte('\n')
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,12 +37,25 @@ type LogOptions struct {
 	Since *time.Time
 	// LimitBytes ends the log after that many bytes; nil is no limit.
 	LimitBytes *int64
+	// Resume makes a Follower go on behind what was read before; nil is from the start.
+	Resume *LogPosition
+}
+
+// LogPosition is a place in a log.
+type LogPosition struct {
+	// Time of the last line that was read, and how many Lines of exactly that time were.
+	Time  time.Time
+	Lines int
 }
 
 // ContainerState is what a log reader needs to know about a container.
 type ContainerState struct {
 	// Running: more lines may come.
 	Running bool
+	// Returns: it does not run, and will be started without anybody's doing.
+	Returns bool
+	// Started is when its present life began, nil when unknown.
+	Started *time.Time
 	// Detail says why not: Completed, CrashLoopBackOff, exit code 1 …
 	Detail string
 	// Edge: the container is on an edge node, behind a tunnel.
@@ -61,7 +75,8 @@ type KubeLogs struct{ client kubernetes.Interface }
 func NewKubeLogs(client kubernetes.Interface) *KubeLogs { return &KubeLogs{client: client} }
 
 // Open opens a log, byte for byte as kubectl logs prints it. It gives up with
-// ErrNoAnswer when the node does not begin to answer.
+// ErrNoAnswer when the node does not begin to answer; not so a followed log, since
+// a tunnel passes no header on before there is a line.
 func (k *KubeLogs) Open(ctx context.Context, o LogOptions) (io.ReadCloser, error) {
 	opts := &corev1.PodLogOptions{
 		Container: o.Container, Follow: o.Follow, Previous: o.Previous,
@@ -72,9 +87,11 @@ func (k *KubeLogs) Open(ctx context.Context, o LogOptions) (io.ReadCloser, error
 		opts.SinceTime = &t
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(openTimeout, func() { cancel(ErrNoAnswer) })
+	if !o.Follow {
+		timer := time.AfterFunc(openTimeout, func() { cancel(ErrNoAnswer) })
+		defer timer.Stop()
+	}
 	body, err := k.client.CoreV1().Pods(o.Namespace).GetLogs(o.Pod, opts).Stream(ctx)
-	timer.Stop()
 	if err != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, ErrNoAnswer) {
 			err = cause
@@ -95,7 +112,10 @@ func (k *KubeLogs) State(ctx context.Context, o LogOptions) (ContainerState, err
 	for _, c := range containersOf(pod) {
 		if c.Name == o.Container {
 			out.Running = c.State == "running" && pod.DeletionTimestamp == nil
-			out.Detail = c.Reason
+			out.Returns = !out.Running && returns(pod, &c)
+			out.Started = c.Started
+			out.Detail = strings.TrimPrefix(c.Reason+": "+c.Message, ": ")
+			out.Detail = strings.TrimSuffix(out.Detail, ": ")
 			if out.Detail == "" && !out.Running {
 				out.Detail = c.State
 			}
@@ -103,6 +123,26 @@ func (k *KubeLogs) State(ctx context.Context, o LogOptions) (ContainerState, err
 	}
 	out.Edge = k.onEdge(ctx, pod)
 	return out, nil
+}
+
+// returns tells whether a container that does not run will be started.
+func returns(pod *corev1.Pod, c *Container) bool {
+	over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	if pod.DeletionTimestamp != nil || over {
+		return false
+	}
+	if c.State != "terminated" {
+		return true
+	}
+	switch {
+	case c.Kind == "ephemeral":
+		return false
+	case c.Kind == "init" && !c.sidecar:
+		return c.ExitCode != nil && *c.ExitCode != 0 && pod.Spec.RestartPolicy != corev1.RestartPolicyNever
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure:
+		return c.ExitCode != nil && *c.ExitCode != 0
+	}
+	return pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
 // onEdge asks the node; who may not read nodes learns it from the toleration that

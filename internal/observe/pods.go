@@ -45,6 +45,7 @@ type EnvVar struct {
 type Mount struct {
 	Container string `json:"container"`
 	Path      string `json:"path"`
+	SubPath   string `json:"subPath,omitempty"`
 	ReadOnly  bool   `json:"readOnly"`
 }
 
@@ -65,16 +66,31 @@ type Container struct {
 	Reason   string     `json:"reason,omitempty"`
 	Message  string     `json:"message,omitempty"`
 	Started  *time.Time `json:"started,omitempty"`
+	ExitCode *int32     `json:"exitCode,omitempty" doc:"Of a container that has terminated"`
 	Ready    bool       `json:"ready"`
 	Restarts int32      `json:"restarts"`
-	Ports    []Port     `json:"ports"`
-	Env      []EnvVar   `json:"env"`
+	// LastEnd is how the life before ended.
+	LastEnd *ContainerEnd `json:"lastEnd,omitempty" doc:"How the life before ended"`
+	Ports   []Port        `json:"ports"`
+	Env     []EnvVar      `json:"env"`
+
+	// sidecar: an init container that runs along.
+	sidecar bool
+}
+
+// ContainerEnd is how one life of a container ended.
+type ContainerEnd struct {
+	Reason   string    `json:"reason,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	ExitCode int32     `json:"exitCode"`
+	At       time.Time `json:"at"`
 }
 
 // PodDetail is one pod with everything that the detail page shows.
 type PodDetail struct {
 	Pod
 	UID          string            `json:"uid"`
+	Workload     string            `json:"workload,omitempty" doc:"Kind/name of what the pod belongs to in the end, such as Deployment/web"`
 	Labels       map[string]string `json:"labels"`
 	Annotations  map[string]string `json:"annotations"`
 	Containers   []Container       `json:"containers"`
@@ -166,6 +182,7 @@ func containersOf(p *corev1.Pod) []Container {
 
 func containerOf(kind string, c *corev1.Container, statuses []corev1.ContainerStatus) Container {
 	out := Container{Name: c.Name, Kind: kind, Image: c.Image, State: "unknown", Ports: []Port{}, Env: []EnvVar{}}
+	out.sidecar = c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 	for _, p := range c.Ports {
 		out.Ports = append(out.Ports, Port{Name: p.Name, Port: p.ContainerPort, Protocol: string(p.Protocol)})
 	}
@@ -190,6 +207,9 @@ func containerOf(kind string, c *corev1.Container, statuses []corev1.ContainerSt
 
 func setContainerState(out *Container, s *corev1.ContainerStatus) {
 	out.Ready, out.Restarts = s.Ready, s.RestartCount
+	if t := s.LastTerminationState.Terminated; t != nil {
+		out.LastEnd = &ContainerEnd{Reason: t.Reason, Message: t.Message, ExitCode: t.ExitCode, At: t.FinishedAt.Time}
+	}
 	switch {
 	case s.State.Running != nil:
 		t := s.State.Running.StartedAt.Time
@@ -198,7 +218,7 @@ func setContainerState(out *Container, s *corev1.ContainerStatus) {
 		out.State, out.Reason, out.Message = "waiting", s.State.Waiting.Reason, s.State.Waiting.Message
 	case s.State.Terminated != nil:
 		t := s.State.Terminated
-		out.State, out.Reason = "terminated", t.Reason
+		out.State, out.Reason, out.ExitCode = "terminated", t.Reason, &t.ExitCode
 		out.Message = cmp.Or(t.Message, fmt.Sprintf("exit code %d", t.ExitCode))
 	}
 }

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -9,14 +11,18 @@ func volumesOf(p *corev1.Pod) []Volume {
 	for _, v := range p.Spec.Volumes {
 		kind, source := volumeSource(v.VolumeSource)
 		vol := Volume{Name: v.Name, Type: kind, Source: source, Mounts: []Mount{}}
-		for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
-			for _, c := range list {
-				for _, m := range c.VolumeMounts {
-					if m.Name == v.Name {
-						vol.Mounts = append(vol.Mounts, Mount{Container: c.Name, Path: m.MountPath, ReadOnly: m.ReadOnly})
-					}
+		mounts := func(container string, all []corev1.VolumeMount) {
+			for _, m := range all {
+				if m.Name == v.Name {
+					vol.Mounts = append(vol.Mounts, Mount{Container: container, Path: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly})
 				}
 			}
+		}
+		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+			mounts(c.Name, c.VolumeMounts)
+		}
+		for _, c := range p.Spec.EphemeralContainers {
+			mounts(c.Name, c.VolumeMounts)
 		}
 		out = append(out, vol)
 	}

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// A frame is sent when it holds this much, or when nothing more comes for frameWait.
+	// A frame holds at most this much; small ones are sent every frameWait.
 	frameLines = 1000
 	frameBytes = 256 << 10
-	frameWait  = 40 * time.Millisecond
+	frameWait  = 20 * time.Millisecond
 	// maxUnacked frames may be on their way: a browser that cannot keep up slows
 	// the log down instead of filling memory here or there.
 	maxUnacked = 4
@@ -27,33 +27,51 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// LogFrame is one WebSocket message of a log stream.
+// LogFrame is one WebSocket message of a log stream: lines, then an event.
 type LogFrame struct {
 	// Seq is to be acknowledged.
 	Seq   int64         `json:"seq"`
 	Lines []LogFrameRow `json:"lines,omitempty"`
-	// Event is interrupted, resumed or end.
+	// Event is a kind of observe.LogEvent that is no line; Source is whose.
 	Event   string `json:"event,omitempty"`
+	Source  int    `json:"source,omitempty"`
 	Cause   string `json:"cause,omitempty"`
 	Message string `json:"message,omitempty"`
+	Count   int    `json:"count,omitempty"`
+	// From describes a new source.
+	From *LogFrom `json:"from,omitempty"`
+}
+
+// LogFrom is one of several logs.
+type LogFrom struct {
+	Pod       string `json:"pod"`
+	Container string `json:"container"`
+	Node      string `json:"node"`
 }
 
 // LogFrameRow is one line. What is not valid UTF-8 arrives as U+FFFD.
 type LogFrameRow struct {
 	Time string `json:"t,omitempty"`
 	Text string `json:"s"`
+	// Source is the number of its log, where there are several.
+	Source int `json:"o,omitempty"`
 	// Notice: said by the node, not by the container.
 	Notice bool `json:"n,omitempty"`
-	// Continued: the line goes on in the next row.
+	// Continued: the line goes on in the source's next row. Continues: it began in
+	// an earlier one.
 	Continued bool `json:"c,omitempty"`
+	Continues bool `json:"k,omitempty"`
 }
 
 type ackMessage struct {
 	Ack int64 `json:"ack"`
 }
 
-// serveLog follows a log over a WebSocket until one side ends it or the session is over.
-func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session, src observe.LogSource, opts observe.LogOptions) {
+// readLog reads one log or several until their end, and gives out what it reads.
+type readLog func(ctx context.Context, emit func(observe.LogEvent) error) error
+
+// serveLog sends a log over a WebSocket until one side ends it or the session is over.
+func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session, follow bool, read readLog) {
 	// The origin has been checked already, against the external URL as well.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -63,20 +81,13 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session,
 	ctx, cancel := context.WithCancel(sess.ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
-	events := make(chan observe.LogEvent, 256)
+	queue := newLogQueue(follow, time.Now())
 	sender := &logSender{conn: conn, acked: make(chan struct{}, 1)}
 	group.Go(func() error {
-		defer close(events)
-		return observe.NewFollower(src, opts, func(e observe.LogEvent) error {
-			select {
-			case events <- e:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}).Run(ctx)
+		defer queue.close()
+		return read(ctx, func(e observe.LogEvent) error { return queue.put(ctx, e) })
 	})
-	group.Go(func() error { return sender.run(ctx, events) })
+	group.Go(func() error { return sender.run(ctx, queue) })
 	go func() { // ends with the connection, and ends everything with it
 		defer cancel()
 		// Not with ctx: a read that is cancelled takes the connection down before
@@ -87,6 +98,11 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session,
 	if err := group.Wait(); err != nil {
 		s.log.Debug("log stream ended", "error", err)
 	}
+	closeFor(conn, sess)
+}
+
+// closeFor tells the browser why a stream ends.
+func closeFor(conn *websocket.Conn, sess *session) {
 	if sess.ctx.Err() != nil {
 		conn.Close(websocket.StatusPolicyViolation, "session over")
 		return
@@ -137,64 +153,53 @@ func (l *logSender) readAcks(ctx context.Context) {
 }
 
 // run packs events into frames.
-func (l *logSender) run(ctx context.Context, events <-chan observe.LogEvent) error {
+func (l *logSender) run(ctx context.Context, queue *logQueue) error {
 	for {
-		e, ok := <-events
+		events, ok, err := queue.take(ctx)
 		if !ok {
-			return nil
+			return err
 		}
-		frame, rest, open := collect(e, events)
-		if len(frame.Lines) > 0 {
-			if err := l.send(ctx, frame); err != nil {
-				return err
+		if err := l.sendAll(ctx, events); err != nil {
+			return err
+		}
+		if queue.small() {
+			select {
+			case <-time.After(frameWait):
+			case <-ctx.Done():
+				return ctx.Err()
 			}
-		}
-		if rest != nil {
-			if err := l.send(ctx, LogFrame{Event: rest.Kind, Cause: rest.Cause, Message: rest.Message}); err != nil {
-				return err
-			}
-		}
-		if !open {
-			return nil
 		}
 	}
 }
 
-// collect gathers lines that come close together; rest is an event that ends the frame.
-func collect(first observe.LogEvent, events <-chan observe.LogEvent) (frame LogFrame, rest *observe.LogEvent, open bool) {
-	size := 0
-	timer := time.NewTimer(frameWait)
-	defer timer.Stop()
-	e := first
-	for {
-		if e.Kind != observe.LogLine && e.Kind != observe.LogNotice {
-			return frame, &e, true
+// sendAll sends lines together and ends a frame at every other event.
+func (l *logSender) sendAll(ctx context.Context, events []observe.LogEvent) error {
+	var frame LogFrame
+	for _, e := range events {
+		if e.Kind == observe.LogLine || e.Kind == observe.LogNotice {
+			frame.Lines = append(frame.Lines, rowOf(e))
+			continue
 		}
-		frame.Lines = append(frame.Lines, rowOf(e))
-		if size += len(e.Text); len(frame.Lines) >= frameLines || size >= frameBytes {
-			return frame, nil, true
+		frame.Event, frame.Source, frame.Cause, frame.Message, frame.Count = e.Kind, e.Source, e.Cause, e.Message, e.Count
+		if e.Kind == observe.LogSourceAdded {
+			frame.From = &LogFrom{Pod: e.From.Pod, Container: e.From.Container, Node: e.From.Node}
 		}
-		select {
-		case next, ok := <-events:
-			if !ok {
-				return frame, nil, false
-			}
-			e = next
-		case <-timer.C:
-			return frame, nil, true
+		if err := l.send(ctx, frame); err != nil {
+			return err
 		}
+		frame = LogFrame{}
 	}
+	if len(frame.Lines) == 0 {
+		return nil
+	}
+	return l.send(ctx, frame)
 }
 
 func rowOf(e observe.LogEvent) LogFrameRow {
-	row := LogFrameRow{
-		Text:   strings.ToValidUTF8(string(e.Text), "\uFFFD"),
-		Notice: e.Kind == observe.LogNotice, Continued: e.Continued,
+	return LogFrameRow{
+		Time: e.Stamp, Text: strings.ToValidUTF8(string(e.Text), "\uFFFD"), Source: e.Source,
+		Notice: e.Kind == observe.LogNotice, Continued: e.Continued, Continues: e.Continues,
 	}
-	if !e.Time.IsZero() {
-		row.Time = e.Time.UTC().Format(time.RFC3339Nano)
-	}
-	return row
 }
 
 func (l *logSender) send(ctx context.Context, f LogFrame) error {

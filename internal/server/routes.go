@@ -45,6 +45,7 @@ func (s *Server) routes() {
 	s.nodeRoutes()
 	s.podRoutes()
 	s.logRoutes()
+	s.terminalRoutes()
 	s.enrollmentRoutes()
 	s.operationRoutes()
 }

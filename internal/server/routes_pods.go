@@ -92,7 +92,9 @@ func (s *Server) getPod(ctx context.Context, in *PodPath) (*Body[observe.PodDeta
 	if err != nil {
 		return nil, kubeError(err)
 	}
-	return &Body[observe.PodDetail]{observe.PodDetailOf(pod)}, nil
+	detail := observe.PodDetailOf(pod)
+	detail.Workload = observe.WorkloadOf(ctx, c.kube, pod)
+	return &Body[observe.PodDetail]{detail}, nil
 }
 
 func (s *Server) podEvents(ctx context.Context, in *PodPath) (*Body[[]observe.Event], error) {

@@ -28,17 +28,20 @@ func signIn(t *testing.T, token string) console {
 		t.Fatal(err)
 	}
 	c := console{
-		url: site.Console.URL,
-		http: &http.Client{
-			Jar: jar, Timeout: 30 * time.Second,
-			// The console made its certificate itself; the browser tests look at that.
-			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
-		},
+		url:  site.Console.URL,
+		http: insecureClient(),
 	}
+	c.http.Jar = jar
 	if err := c.call(http.MethodPost, "/api/v1/session", map[string]string{"token": token}, nil); err != nil {
 		t.Fatalf("signing in: %v", err)
 	}
 	return c
+}
+
+// insecureClient takes the certificate that the console made itself; the browser
+// tests look at that.
+func insecureClient() *http.Client {
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 }
 
 // call sends a request with our own Origin, as a browser does, and reads the

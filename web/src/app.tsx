@@ -7,6 +7,7 @@ import { ApiError, onSignedOut } from './api/client';
 import { sessionQuery } from './api/queries';
 import { Shell } from './components/shell';
 import { ErrorState } from './components/states';
+import { withTexts } from './lib/i18n';
 import { SignIn } from './pages/sign-in';
 
 const queryClient = new QueryClient({
@@ -25,7 +26,8 @@ const NodePage = lazy(() => import('./pages/nodes/node').then((m) => ({ default:
 const Join = lazy(() => import('./pages/join/join').then((m) => ({ default: m.Join })));
 const Pods = lazy(() => import('./pages/pods/pods').then((m) => ({ default: m.Pods })));
 const PodPage = lazy(() => import('./pages/pods/pod').then((m) => ({ default: m.PodPage })));
-const Logs = lazy(() => import('./pages/pods/logs').then((m) => ({ default: m.Logs })));
+const Logs = lazy(() => withTexts('logs', import('./pages/pods/logs')).then((m) => ({ default: m.Logs })));
+const TerminalPage = lazy(() => withTexts('logs', import('./pages/terminal/terminal')).then((m) => ({ default: m.TerminalPage })));
 
 function Waiting() {
   const { t } = useTranslation();
@@ -70,6 +72,7 @@ const router = createBrowserRouter([
       { path: '/clusters/:cluster/pods', element: <Pods /> },
       { path: '/clusters/:cluster/pods/:namespace/:pod', element: <PodPage /> },
       { path: '/clusters/:cluster/pods/:namespace/:pod/logs', element: <Logs /> },
+      { path: '/clusters/:cluster/pods/:namespace/:pod/terminal', element: <TerminalPage /> },
       { path: '*', element: <Navigate to="/clusters" replace /> },
     ],
   },

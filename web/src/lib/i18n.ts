@@ -18,10 +18,30 @@ const load = {
   zh: () => import('../locales/zh.json'),
 };
 
+/** Texts that only some pages need. */
+const parts = {
+  logs: { en: () => import('../locales/logs/en.json'), zh: () => import('../locales/logs/zh.json') },
+};
+type Part = keyof typeof parts;
+const needed = new Set<Part>();
+
+async function addPart(part: Part, language: Language): Promise<void> {
+  i18n.addResourceBundle(language, 'translation', (await parts[part][language]()).default, true);
+}
+
+/** A page together with the texts that only it needs. */
+export async function withTexts<T>(part: Part, page: Promise<T>): Promise<T> {
+  needed.add(part);
+  const language = i18n.language === 'zh' ? 'zh' : 'en';
+  const [loaded] = await Promise.all([page, addPart(part, language)]);
+  return loaded;
+}
+
 async function use(language: Language): Promise<void> {
   if (!i18n.hasResourceBundle(language, 'translation')) {
     i18n.addResourceBundle(language, 'translation', (await load[language]()).default);
   }
+  for (const part of needed) await addPart(part, language);
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 }
 

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import en from './en.json';
+import logsEn from './logs/en.json';
+import logsZh from './logs/zh.json';
 import zh from './zh.json';
 
 type Tree = { [key: string]: string | Tree };
@@ -22,8 +24,8 @@ function sources(dir: string): string[] {
 }
 
 describe('locales', () => {
-  const english = flatten(en);
-  const chinese = flatten(zh);
+  const english = flatten({ ...en, ...logsEn });
+  const chinese = flatten({ ...zh, ...logsZh });
 
   test('both languages have the same strings', () => {
     expect([...chinese.keys()]).toEqual([...english.keys()]);

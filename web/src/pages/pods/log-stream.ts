@@ -1,27 +1,36 @@
-import { useEffect, useState } from 'react';
-import { addFrame, emptyLog, type LogState } from './log-buffer';
+import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import { LogBuffer } from './log-buffer';
 
 /** One row of a frame; see LogFrameRow of the server. */
 export interface Row {
   t?: string;
   s: string;
+  o?: number;
   n?: boolean;
   c?: boolean;
+  k?: boolean;
 }
 
 /** One message of the stream; see LogFrame of the server. */
 export interface Frame {
   seq: number;
   lines?: Row[];
-  event?: 'interrupted' | 'resumed' | 'end';
+  event?: 'opened' | 'interrupted' | 'resumed' | 'waiting' | 'restarted' | 'end' | 'source' | 'sourceEnd' | 'limit' | 'skipped';
+  source?: number;
   cause?: string;
   message?: string;
+  count?: number;
+  from?: { pod: string; container: string; node: string };
 }
 
+/** Which logs, and which part of them. */
 export interface LogChoice {
   cluster: string;
   namespace: string;
   pod: string;
+  /** All pods of this workload, Kind/name, instead of the one pod. */
+  workload: string;
+  /** Empty for all. */
   container: string;
   tail: number;
   since: number;
@@ -29,56 +38,126 @@ export interface LogChoice {
   follow: boolean;
 }
 
+/** More than one log may come. */
+export const several = (c: LogChoice) => c.workload !== '' || c.container === '';
+
 /** Query of a choice, for the stream and for the download. */
-export function logQuery(c: LogChoice): string {
-  const q = new URLSearchParams({ container: c.container, tail: String(c.tail) });
+export function logQuery(c: LogChoice): URLSearchParams {
+  const q = new URLSearchParams({ tail: String(c.tail) });
+  if (c.container) q.set('container', c.container);
+  if (c.workload) q.set('workload', c.workload);
   if (c.since > 0) q.set('since', String(c.since));
   if (c.previous) q.set('previous', 'true');
   if (c.follow && !c.previous) q.set('follow', 'true');
-  return q.toString();
+  return q;
 }
 
-/** Path of a container's log. */
+/** Path of the logs. */
 export function logPath(c: LogChoice): string {
   const part = encodeURIComponent;
-  return `/api/v1/clusters/${part(c.cluster)}/pods/${part(c.namespace)}/${part(c.pod)}/logs`;
+  const cluster = `/api/v1/clusters/${part(c.cluster)}`;
+  return c.workload ? `${cluster}/logs/${part(c.namespace)}` : `${cluster}/pods/${part(c.namespace)}/${part(c.pod)}/logs`;
 }
 
-/** Follows a log. `generation` starts it anew. Frames are acknowledged once they are shown. */
-export function useLog(choice: LogChoice, generation: number): LogState {
-  const [state, setState] = useState<LogState>(emptyLog);
-  const address = `${logPath(choice)}/stream?${logQuery(choice)}`;
-  useEffect(() => {
-    setState(emptyLog);
-    if (!choice.container) return undefined;
-    const url = new URL(address, window.location.href);
+/** What of the logs is there already, so that a new connection goes on behind it. */
+export function resumeOf(buffer: LogBuffer, c: LogChoice): string[] {
+  return buffer.sources.filter((s) => s.last).map((s) => `${s.pod || c.pod}/${s.container || c.container}@${s.last}+${s.same}`);
+}
+
+const showEvery = 50;
+/** The server has said why: the session is over. */
+const policyViolation = 1008;
+const retries = [500, 1000, 2000, 5000];
+
+/** Reads logs into a buffer and connects again when the console was away. */
+export class LogStream {
+  readonly buffer: LogBuffer;
+  private listeners = new Set<() => void>();
+  private socket?: WebSocket;
+  private waiting: Frame[] = [];
+  private timer = 0;
+  private tries = 0;
+  private stopped = false;
+
+  constructor(private readonly choice: LogChoice) {
+    this.buffer = new LogBuffer(undefined, several(choice));
+  }
+
+  readonly subscribe = (f: () => void): (() => void) => {
+    this.listeners.add(f);
+    return () => this.listeners.delete(f);
+  };
+
+  readonly version = (): number => this.buffer.version;
+
+  /** Opens the connection; the result closes it for good. */
+  start(): () => void {
+    this.stopped = false;
+    this.connect();
+    return () => {
+      this.stopped = true;
+      window.clearTimeout(this.timer);
+      this.timer = 0;
+      this.socket?.close();
+    };
+  }
+
+  private connect(): void {
+    const query = logQuery(this.choice);
+    for (const r of resumeOf(this.buffer, this.choice)) query.append('resume', r);
+    const url = new URL(`${logPath(this.choice)}/stream?${query.toString()}`, window.location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url);
-    let waiting: Frame[] = [];
-    let timer = 0;
-    const show = () => {
-      timer = 0;
-      const frames = waiting;
-      waiting = [];
-      setState((old) => frames.reduce((s, f) => addFrame(s, f), old));
-      const last = frames.at(-1);
-      if (last && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ ack: last.seq }));
+    this.socket = socket;
+    socket.onopen = () => {
+      this.tries = 0;
+      if (this.buffer.connection === 'reconnecting') this.buffer.connected();
+      this.set('open');
     };
-    socket.onopen = () => setState((old) => ({ ...old, status: old.status === 'connecting' ? 'live' : old.status }));
     socket.onmessage = (event: MessageEvent<string>) => {
-      waiting.push(JSON.parse(event.data) as Frame);
+      this.waiting.push(JSON.parse(event.data) as Frame);
       // A timer, not an animation frame: those stop in a hidden tab, and the log with them.
-      if (timer === 0) timer = window.setTimeout(show, 30);
+      if (this.timer === 0) this.timer = window.setTimeout(this.show, showEvery);
     };
-    socket.onclose = () => {
-      if (timer !== 0) show();
-      setState((old) => (old.status === 'ended' ? old : { ...old, status: 'closed' }));
+    socket.onclose = (event) => {
+      if (this.stopped || this.socket !== socket) return;
+      this.show();
+      if (this.buffer.connection === 'ended') return;
+      if (event.code === policyViolation || this.tries > 20) return this.set('closed');
+      this.set('reconnecting');
+      window.setTimeout(() => !this.stopped && this.connect(), retries[Math.min(this.tries++, retries.length - 1)]);
     };
-    return () => {
-      socket.onclose = null;
-      window.clearTimeout(timer);
-      socket.close();
-    };
-  }, [address, choice.container, generation]);
-  return state;
+  }
+
+  private readonly show = (): void => {
+    window.clearTimeout(this.timer);
+    this.timer = 0;
+    const frames = this.waiting;
+    this.waiting = [];
+    for (const f of frames) this.buffer.add(f);
+    this.tell();
+    const last = frames.at(-1);
+    if (last && this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ack: last.seq }));
+  };
+
+  private set(connection: LogBuffer['connection']): void {
+    this.buffer.connection = connection;
+    this.buffer.version++;
+    this.tell();
+  }
+
+  private tell(): void {
+    for (const f of this.listeners) f();
+  }
+}
+
+/** Follows logs. `generation` starts them anew. */
+export function useLog(choice: LogChoice, generation: number): { buffer: LogBuffer; version: number } {
+  const key = JSON.stringify(choice);
+  const ready = choice.pod !== '' || choice.workload !== '';
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const stream = useMemo(() => new LogStream(choice), [key, generation]);
+  useEffect(() => (ready ? stream.start() : undefined), [stream, ready]);
+  const version = useSyncExternalStore(stream.subscribe, stream.version);
+  return { buffer: stream.buffer, version };
 }

@@ -1,252 +1,162 @@
-import { Alert, Button, FormSelect, FormSelectOption, Label, PageSection, Switch, Toolbar, ToolbarContent, ToolbarGroup, ToolbarItem } from '@patternfly/react-core';
-import { useQuery } from '@tanstack/react-query';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { Alert, Button, Label, PageSection } from '@patternfly/react-core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
-import { podQuery } from '../../api/queries';
+import { podQuery, sessionQuery } from '../../api/queries';
 import { useParam } from '../../components/list-state';
 import { PageHead } from '../../components/page';
-import { Search } from '../nodes/nodes';
-import { highlight, type LogLine, type LogState } from './log-buffer';
-import { logPath, logQuery, useLog, type LogChoice } from './log-stream';
+import { ErrorState } from '../../components/states';
+import { podCrumbs } from './crumbs';
+import type { LogBuffer, Source } from './log-buffer';
+import { LogControls, type Controls } from './log-controls';
+import { useLogSearch } from './log-search';
+import { logPath, logQuery, several, useLog, type LogChoice } from './log-stream';
+import { Viewer } from './log-viewer';
 
-const tails = [100, 500, 1000, 5000, 20000, -1];
-const sinces = [0, 60, 300, 900, 3600, 21600, 86400];
+/** Value of the parameter that stands for all containers. */
+const allContainers = '*';
 
 export function Logs() {
   const { t } = useTranslation();
   const { cluster = '', namespace = '', pod = '' } = useParams();
   const details = useQuery(podQuery(cluster, namespace, pod));
-  const [chosen, setContainer] = useParam('container');
-  const container = chosen || details.data?.containers.find((c) => c.kind === 'container')?.name || '';
-  const [tail, setTail] = useParam('tail', '500');
-  const [since, setSince] = useParam('since', '0');
-  const [previous, setPrevious] = useParam('previous');
-  const [follow, setFollow] = useParam('follow', 'yes');
-  const [stamps, setStamps] = useParam('timestamps');
-  const [wrap, setWrap] = useParam('wrap');
-  const [search, setSearch] = useParam('search');
-  const [only, setOnly] = useParam('only');
+  const controls = useControls();
   const [generation, setGeneration] = useState(0);
+  const first = details.data?.containers.find((c) => c.kind === 'container')?.name ?? '';
+  const container = controls.container || (controls.workload ? allContainers : first);
   const choice: LogChoice = {
-    cluster, namespace, pod, container,
-    tail: Number(tail), since: Number(since), previous: previous === 'yes', follow: follow === 'yes',
+    cluster, namespace, workload: controls.workload,
+    pod: container ? pod : '', // not before it is known which container
+    container: container === allContainers ? '' : container,
+    tail: Number(controls.tail), since: Number(controls.since), previous: controls.previous, follow: controls.follow,
   };
-  const log = useLog(choice, generation);
-  const yes = (on: boolean) => (on ? 'yes' : '');
-  const downloadQuery = `${logQuery({ ...choice, tail: -1, follow: false })}${stamps === 'yes' ? '&timestamps=true' : ''}`;
+  const { buffer, version } = useLog(choice, generation);
+  const search = useLogSearch(buffer, version, { text: controls.search, regex: controls.regex, matchCase: controls.matchCase });
+  useSessionCheck(buffer.status);
   return (
     <>
       <PageHead
-        crumbs={[
-          { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('pods.title'), to: `/clusters/${cluster}/pods` },
-          { label: pod, to: `/clusters/${cluster}/pods/${namespace}/${pod}` },
-          { label: t('logs.title') },
-        ]}
-        title={t('logs.of', { container })}
-        status={<Status log={log} />}
+        crumbs={podCrumbs(t, { cluster, namespace, pod }, t('logs.title'))}
+        title={controls.workload ? t('logs.of', { container: controls.workload }) : t('logs.of', { container: choice.container || pod })}
+        status={<Status buffer={buffer} />}
         description={`${namespace}/${pod}`}
       />
       <PageSection isFilled>
-        <Toolbar>
-          <ToolbarContent>
-            <ToolbarItem>
-              <FormSelect value={container} onChange={(_, v) => setContainer(v)} aria-label={t('logs.container')}>
-                {(details.data?.containers ?? []).map((c) => (
-                  <FormSelectOption key={c.name} value={c.name} label={c.kind === 'container' ? c.name : `${c.name} (${t(`container.kinds.${c.kind}`)})`} />
-                ))}
-              </FormSelect>
-            </ToolbarItem>
-            <ToolbarItem>
-              <FormSelect value={tail} onChange={(_, v) => setTail(v)} aria-label={t('logs.lines')}>
-                {tails.map((n) => (
-                  <FormSelectOption key={n} value={String(n)} label={n < 0 ? t('logs.allLines') : t('logs.lastLines', { count: n })} />
-                ))}
-              </FormSelect>
-            </ToolbarItem>
-            <ToolbarItem>
-              <FormSelect value={since} onChange={(_, v) => setSince(v)} aria-label={t('logs.since')}>
-                {sinces.map((n) => (
-                  <FormSelectOption key={n} value={String(n)} label={n === 0 ? t('logs.anyTime') : t('logs.minutes', { count: n / 60 })} />
-                ))}
-              </FormSelect>
-            </ToolbarItem>
-            <ToolbarItem>
-              <Search value={search} onChange={setSearch} label={t('logs.search')} />
-            </ToolbarItem>
-            <ToolbarGroup variant="action-group">
-              <ToolbarItem alignSelf="center">
-                <Switch id="log-follow" label={t('logs.follow')} isChecked={choice.follow && !choice.previous} isDisabled={choice.previous} onChange={(_, v) => setFollow(v ? 'yes' : 'no')} />
-              </ToolbarItem>
-              <ToolbarItem alignSelf="center">
-                <Switch id="log-stamps" label={t('logs.timestamps')} isChecked={stamps === 'yes'} onChange={(_, v) => setStamps(yes(v))} />
-              </ToolbarItem>
-              <ToolbarItem alignSelf="center">
-                <Switch id="log-wrap" label={t('logs.wrap')} isChecked={wrap === 'yes'} onChange={(_, v) => setWrap(yes(v))} />
-              </ToolbarItem>
-              <ToolbarItem alignSelf="center">
-                <Switch id="log-previous" label={t('logs.previous')} isChecked={choice.previous} onChange={(_, v) => setPrevious(yes(v))} />
-              </ToolbarItem>
-              <ToolbarItem alignSelf="center">
-                <Switch id="log-only" label={t('logs.onlyMatches')} isChecked={only === 'yes'} isDisabled={!search} onChange={(_, v) => setOnly(yes(v))} />
-              </ToolbarItem>
-            </ToolbarGroup>
-            <ToolbarItem>
-              <Button variant="secondary" component="a" href={`${logPath(choice)}?${downloadQuery}`} download>
-                {t('logs.download')}
-              </Button>
-            </ToolbarItem>
-          </ToolbarContent>
-        </Toolbar>
-        <Notice log={log} again={() => setGeneration(generation + 1)} />
-        <Viewer key={`${container}-${generation}`} log={log} search={search} only={only === 'yes' && search !== ''} stamps={stamps === 'yes'} wrap={wrap === 'yes'} />
+        {details.error && !details.data && !controls.container ? (
+          <ErrorState error={details.error} retry={() => void details.refetch()} />
+        ) : (
+          <>
+            <LogControls pod={details.data} container={container} all={allContainers} controls={controls} download={downloadOf(choice, controls.stamps)} />
+            <Notices buffer={buffer} again={() => setGeneration(generation + 1)} />
+            <Viewer
+              key={`${JSON.stringify(choice)}-${generation}`}
+              buffer={buffer}
+              search={search}
+              only={controls.only && search.state !== 'off'}
+              stamps={controls.stamps}
+              wrap={controls.wrap}
+              names={several(choice)}
+            />
+          </>
+        )}
       </PageSection>
     </>
   );
 }
 
-function Status({ log }: { log: LogState }) {
+/** The page's choices; all of them are in the URL. */
+function useControls(): Controls {
+  const [container, setContainer] = useParam('container');
+  const [workload, setWorkload] = useParam('workload');
+  const [tail, setTail] = useParam('tail', '500');
+  const [since, setSince] = useParam('since', '0');
+  const [previous, setPrevious] = useFlag('previous');
+  const [follow, setFollow] = useFlag('follow', true);
+  const [stamps, setStamps] = useFlag('timestamps');
+  const [wrap, setWrap] = useFlag('wrap');
+  const [search, setSearch] = useParam('search');
+  const [regex, setRegex] = useFlag('regex');
+  const [matchCase, setMatchCase] = useFlag('case');
+  const [only, setOnly] = useFlag('only');
+  return {
+    container, setContainer, workload, setWorkload, tail, setTail, since, setSince, previous, setPrevious, follow, setFollow, stamps, setStamps,
+    wrap, setWrap, search, setSearch, regex, setRegex, matchCase, setMatchCase, only, setOnly,
+  };
+}
+
+function useFlag(name: string, fallback = false): [boolean, (on: boolean) => void] {
+  const [value, set] = useParam(name, fallback ? 'yes' : '');
+  return [value === 'yes', (on) => set(on ? 'yes' : fallback ? 'no' : '')];
+}
+
+function downloadOf(choice: LogChoice, stamps: boolean): string | undefined {
+  if (!choice.container && !choice.workload) return undefined; // one file is one container's or a workload's
+  const query = logQuery({ ...choice, tail: -1, since: 0, follow: false });
+  if (stamps) query.set('timestamps', 'true');
+  return `${logPath(choice)}?${query.toString()}`;
+}
+
+/** A connection that is refused may mean that the session is over. */
+function useSessionCheck(status: LogBuffer['status']): void {
+  const client = useQueryClient();
+  const lost = status === 'reconnecting' || status === 'closed';
+  useEffect(() => {
+    if (lost) void client.invalidateQueries({ queryKey: sessionQuery.queryKey });
+  }, [client, lost]);
+}
+
+function Status({ buffer }: { buffer: LogBuffer }) {
   const { t } = useTranslation();
-  const status = ({ connecting: 'info', live: 'success', interrupted: 'warning', ended: undefined, closed: 'danger' } as const)[log.status];
+  const { status } = buffer;
+  const color = ({ connecting: 'info', live: 'success', interrupted: 'warning', waiting: 'info', reconnecting: 'warning', ended: undefined, closed: 'danger' } as const)[status];
   return (
-    <Label status={status} isCompact aria-live="polite">
-      {t(`logs.status.${log.status}`)}
+    <Label status={color} isCompact aria-live="polite" data-status={status}>
+      {t(`logs.status.${status}`)}
     </Label>
   );
 }
 
-/** Why nothing comes: a tunnel that is down is not the same as a container with nothing to say. */
-function Notice({ log, again }: { log: LogState; again: () => void }) {
+const tellAtMost = 3;
+
+/** Why nothing comes, for each log that this is true of. */
+function Notices({ buffer, again }: { buffer: LogBuffer; again: () => void }) {
   const { t } = useTranslation();
   const reconnect = (
     <Button variant="link" isInline onClick={again}>
       {t('logs.again')}
     </Button>
   );
-  if (log.status === 'interrupted') {
-    return (
-      <Alert component="p" variant="warning" isInline title={t(`logs.causes.${log.cause ?? 'NodeUnreachable'}`)} role="status">
-        {log.message}
-      </Alert>
-    );
-  }
-  if (log.status === 'closed') return <Alert component="p" variant="danger" isInline title={t('logs.closed')} actionLinks={reconnect} role="status" />;
-  if (log.status === 'ended' && log.cause !== 'Complete') {
-    return (
-      <Alert component="p" variant={log.cause === 'ContainerEnded' ? 'info' : 'danger'} isInline title={t(`logs.causes.${log.cause ?? 'Complete'}`)} actionLinks={reconnect} role="status">
-        {log.message}
-      </Alert>
-    );
-  }
-  return null;
-}
-
-interface ViewerProps {
-  log: LogState;
-  search: string;
-  only: boolean;
-  stamps: boolean;
-  wrap: boolean;
-}
-
-function Viewer({ log, search, only, stamps, wrap }: ViewerProps) {
-  const { t } = useTranslation();
-  const box = useRef<HTMLDivElement>(null);
-  const [paused, setPaused] = useState(false);
-  const [jump, setJump] = useState(0);
-  const matching = useMemo(() => {
-    if (!search) return [];
-    const word = search.toLowerCase();
-    return log.lines.flatMap((l, i) => (l.text.toLowerCase().includes(word) ? [i] : []));
-  }, [log.lines, search]);
-  const lines = useMemo(() => (only ? matching.flatMap((i) => log.lines[i] ?? []) : log.lines), [only, matching, log.lines]);
-  const rows = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => 20,
-    overscan: 30,
-    getItemKey: (i) => lines[i]?.id ?? i,
-  });
-  useEffect(() => {
-    if (!paused && lines.length > 0) rows.scrollToIndex(lines.length - 1, { align: 'end' });
-    // The virtualizer is the same object at every render.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [lines, paused, wrap]);
-  const onScroll = () => {
-    const el = box.current;
-    if (el) setPaused(el.scrollHeight - el.scrollTop - el.clientHeight > 40);
-  };
-  const goTo = (step: number) => {
-    const next = (jump + step + matching.length) % matching.length;
-    setJump(next);
-    const at = only ? next : matching[next];
-    if (at !== undefined) {
-      setPaused(true);
-      rows.scrollToIndex(at, { align: 'center' });
-    }
-  };
+  if (buffer.connection === 'closed') return <Alert component="p" variant="danger" isInline title={t('logs.closed')} actionLinks={reconnect} role="status" />;
+  const told = buffer.sources.filter(worthTelling);
   return (
-    <>
-      <Toolbar isStatic>
-        <ToolbarContent>
-          {search && (
-            <>
-              <ToolbarItem alignSelf="center">{t('logs.matches', { count: matching.length })}</ToolbarItem>
-              <ToolbarItem>
-                <Button variant="secondary" size="sm" isDisabled={matching.length === 0} onClick={() => goTo(-1)}>
-                  {t('logs.previousMatch')}
-                </Button>
-              </ToolbarItem>
-              <ToolbarItem>
-                <Button variant="secondary" size="sm" isDisabled={matching.length === 0} onClick={() => goTo(1)}>
-                  {t('logs.nextMatch')}
-                </Button>
-              </ToolbarItem>
-            </>
-          )}
-          <ToolbarItem alignSelf="center" align={{ default: 'alignEnd' }}>
-            {t('logs.count', { count: log.lines.length })}
-            {log.dropped > 0 && ` · ${t('logs.dropped', { count: log.dropped })}`}
-          </ToolbarItem>
-          {paused && (
-            <ToolbarItem>
-              <Button variant="primary" size="sm" onClick={() => setPaused(false)}>
-                {t('logs.paused')}
-              </Button>
-            </ToolbarItem>
-          )}
-        </ToolbarContent>
-      </Toolbar>
-      <div ref={box} className={wrap ? 'ew-log wrap' : 'ew-log'} tabIndex={0} role="log" aria-live="off" aria-label={t('logs.title')} onScroll={onScroll}>
-        {lines.length === 0 && log.status !== 'connecting' && <p>{only ? t('states.noMatch') : t('logs.empty')}</p>}
-        <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
-          {rows.getVirtualItems().map((item) => {
-            const line = lines[item.index];
-            return (
-              line && (
-                <div key={item.key} ref={rows.measureElement} data-index={item.index} className="ew-log-row" style={{ position: 'absolute', top: 0, minWidth: '100%', maxWidth: wrap ? '100%' : undefined, transform: `translateY(${item.start}px)` }}>
-                  <Line line={line} search={search} stamps={stamps} />
-                </div>
-              )
-            );
-          })}
-        </div>
-      </div>
-    </>
+    <div className="ew-gap" role="status">
+      {buffer.connection === 'reconnecting' && <Alert component="p" variant="warning" isInline title={t('logs.reconnecting')} />}
+      {buffer.left > 0 && <Alert component="p" variant="info" isInline title={t('logs.left', { count: buffer.left })} />}
+      {told.slice(0, tellAtMost).map((s) => (
+        <Alert
+          key={`${s.pod}/${s.container}`}
+          component="p"
+          variant={variantOf(s)}
+          isInline
+          title={(s.pod ? `${s.pod}/${s.container}: ` : '') + t(`logs.causes.${s.status === 'waiting' ? 'Waiting' : (s.cause ?? 'Complete')}`)}
+          actionLinks={s.status === 'ended' && buffer.status === 'ended' ? reconnect : undefined}
+        >
+          {s.message}
+        </Alert>
+      ))}
+      {told.length > tellAtMost && <p>{t('logs.moreNotices', { count: told.length - tellAtMost })}</p>}
+    </div>
   );
 }
 
-/** A line enters the page as text nodes, whatever is in it. */
-function Line({ line, search, stamps }: { line: LogLine; search: string; stamps: boolean }) {
-  return (
-    <span className={line.notice ? 'ew-log-notice' : undefined}>
-      {stamps && line.time && <span className="ew-log-time">{line.time} </span>}
-      {highlight(line.text, search).map((part, i) => (part.hit ? <mark key={i}>{part.text}</mark> : part.text))}
-      {line.text === '' && '\u200b'}
-    </span>
-  );
+function worthTelling(s: Source, _: number, all: Source[]): boolean {
+  if (s.status === 'interrupted' || s.status === 'waiting') return true;
+  // That init containers have ended is no news.
+  return s.status === 'ended' && s.cause !== 'Complete' && (all.length === 1 || s.cause !== 'ContainerEnded');
 }
 
+function variantOf(s: Source): 'warning' | 'info' | 'danger' {
+  if (s.status === 'interrupted') return 'warning';
+  return s.status === 'waiting' || s.cause === 'ContainerEnded' ? 'info' : 'danger';
+}

@@ -1,6 +1,7 @@
 import { Button, Card, CardBody, Content, Flex, FlexItem, Title, Tooltip } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import FileAltIcon from '@patternfly/react-icons/dist/esm/icons/file-alt-icon';
+import TerminalIcon from '@patternfly/react-icons/dist/esm/icons/terminal-icon';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
@@ -35,20 +36,13 @@ export function Containers({ pod, cluster }: { pod: Pod; cluster: string }) {
                   <FlexItem>
                     <strong>{c.name}</strong> {c.kind !== 'container' && `(${t(`container.kinds.${c.kind}`)})`}
                   </FlexItem>
-                  <Tooltip content={t('container.logs')}>
-                    <Button
-                      variant="plain"
-                      size="sm"
-                      aria-label={t('container.logsOf', { name: c.name })}
-                      icon={<FileAltIcon />}
-                      component={(props) => <Link {...props} to={`/clusters/${cluster}/pods/${pod.namespace}/${pod.name}/logs?container=${encodeURIComponent(c.name)}`} />}
-                    />
-                  </Tooltip>
+                  <ContainerActions pod={pod} cluster={cluster} container={c} />
                 </Flex>
                 <div className="ew-muted ew-mono">{t('container.image', { image: c.image })}</div>
               </Td>
               <Td dataLabel={t('container.status')}>
                 <ContainerState state={c.state} reason={[c.reason, c.message].filter(Boolean).join(': ') || undefined} />
+                {c.lastEnd && <div className="ew-muted">{t('container.lastEnd', { reason: c.lastEnd.reason ?? '—', code: c.lastEnd.exitCode })}</div>}
               </Td>
               <Td dataLabel={t('container.restarts')}>{c.restarts}</Td>
               <Td dataLabel={t('container.ports')}>{c.ports.map((p) => `${p.port}/${p.protocol}`).join(', ') || '—'}</Td>
@@ -56,6 +50,28 @@ export function Containers({ pod, cluster }: { pod: Pod; cluster: string }) {
           ))}
         </Tbody>
       </Table>
+    </>
+  );
+}
+
+/** Buttons for a container's log and for a terminal in it. */
+function ContainerActions({ pod, cluster, container: c }: { pod: Pod; cluster: string; container: Schemas['Container'] }) {
+  const { t } = useTranslation();
+  const to = (page: string) => `/clusters/${cluster}/pods/${pod.namespace}/${pod.name}/${page}?container=${encodeURIComponent(c.name)}`;
+  return (
+    <>
+      <Tooltip content={t('container.logs')}>
+        <Button variant="plain" size="sm" aria-label={t('container.logsOf', { name: c.name })} icon={<FileAltIcon />} component={(props) => <Link {...props} to={to('logs')} />} />
+      </Tooltip>
+      {c.state === 'running' ? (
+        <Tooltip content={t('container.terminal')}>
+          <Button variant="plain" size="sm" aria-label={t('container.terminalIn', { name: c.name })} icon={<TerminalIcon />} component={(props) => <Link {...props} to={to('terminal')} />} />
+        </Tooltip>
+      ) : (
+        <Tooltip content={t('container.notRunning')}>
+          <Button variant="plain" size="sm" isAriaDisabled aria-label={t('container.terminalIn', { name: c.name })} icon={<TerminalIcon />} />
+        </Tooltip>
+      )}
     </>
   );
 }
@@ -80,7 +96,8 @@ export function Volumes({ pod }: { pod: Pod }) {
             </span>
             {v.mounts.map((m) => (
               <div key={m.container + m.path} className="ew-mono">
-                {m.container}: {m.path} {m.readOnly && <span className="ew-muted">({t('pod.readOnly')})</span>}
+                {m.container}: {m.path}
+                {m.subPath && ` ← ${m.subPath}`} {m.readOnly && <span className="ew-muted">({t('pod.readOnly')})</span>}
               </div>
             ))}
           </CardBody>

@@ -1,0 +1,127 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// openTerminal opens a terminal as a browser would.
+func openTerminal(t *testing.T, ctx context.Context, c console, pod, query string) (*websocket.Conn, *http.Response, error) {
+	t.Helper()
+	base, err := url.Parse(c.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := http.Header{"Origin": {c.url}}
+	if c.http.Jar != nil {
+		for _, cookie := range c.http.Jar.Cookies(base) {
+			header.Add("Cookie", cookie.Name+"="+cookie.Value)
+		}
+	}
+	client := &http.Client{Transport: c.http.Transport}
+	return websocket.Dial(ctx, c.url+pod+"/terminal?container=hello"+query, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+}
+
+type terminalEnd struct {
+	Code     string `json:"code"`
+	ExitCode *int   `json:"exitCode"`
+	Message  string `json:"message"`
+}
+
+// untilEnd reads what is shown until the terminal's end.
+func untilEnd(ctx context.Context, conn *websocket.Conn) (string, terminalEnd, error) {
+	var shown strings.Builder
+	var end terminalEnd
+	for {
+		kind, raw, err := conn.Read(ctx)
+		if err != nil {
+			return shown.String(), end, err
+		}
+		if kind == websocket.MessageText {
+			return shown.String(), end, json.Unmarshal(raw, &end)
+		}
+		shown.Write(raw)
+	}
+}
+
+// runInTerminal gives the code with which a terminal ends in which a line is typed,
+// or the status of a refusal.
+func runInTerminal(t *testing.T, c console, pod, line string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	conn, resp, err := openTerminal(t, ctx, c, pod, "&shell=sh")
+	if err != nil {
+		if resp != nil {
+			return fmt.Sprint(resp.StatusCode)
+		}
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(ctx, websocket.MessageBinary, []byte(line+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	_, end, err := untilEnd(ctx, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return end.Code
+}
+
+// TestTerminalThroughTheTunnel types in a shell on an edge node.
+func TestTerminalThroughTheTunnel(t *testing.T) {
+	c := signIn(t, site.Tokens.Admin)
+	cluster := clusterName(t, c)
+	forEachEdge(t, func(t *testing.T, node string) {
+		name := strings.TrimSpace(mustKubectl(t, "get", "pods", "-l", "app=hello,node="+node, "-o", "jsonpath={.items[0].metadata.name}"))
+		pod := "/api/v1/clusters/" + cluster + "/pods/default/" + name
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		conn, _, err := openTerminal(t, ctx, c, pod, "&columns=111&rows=33")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		press := func(kind websocket.MessageType, text string) {
+			t.Helper()
+			if err := conn.Write(ctx, kind, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		press(websocket.MessageBinary, "sleep 1; stty size; hostname\n")
+		time.Sleep(3 * time.Second)
+		press(websocket.MessageText, `{"columns":90,"rows":20}`)
+		time.Sleep(time.Second)
+		press(websocket.MessageBinary, "stty size; exit 7\n")
+		shown, end, err := untilEnd(ctx, conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"33 111", "20 90", name} {
+			if !strings.Contains(shown, want) {
+				t.Errorf("%q is not in what was shown:\n%s", want, shown)
+			}
+		}
+		if end.Code != "Ended" || end.ExitCode == nil || *end.ExitCode != 7 {
+			t.Errorf("end %+v, want exit code 7", end)
+		}
+		conn, _, err = openTerminal(t, ctx, c, pod, "&shell=bash")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		if _, end, err := untilEnd(ctx, conn); err != nil || end.Code != "NoProgram" {
+			t.Errorf("a shell that is not there: %+v %v", end, err)
+		}
+	})
+}
