@@ -74,10 +74,13 @@ func TestBundleComesBackWhole(t *testing.T) {
 
 func TestDamagedBundleIsRefused(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
-		"changed file":   func(d string) error { return os.WriteFile(filepath.Join(d, "edgecore"), []byte("x"), 0o755) },
-		"missing file":   func(d string) error { return os.Remove(filepath.Join(d, "images", "pause.tar")) },
-		"changed token":  func(d string) error { return os.WriteFile(filepath.Join(d, "join.json"), []byte("{}"), 0o600) },
-		"a link instead": func(d string) error { os.Remove(filepath.Join(d, "edgecore")); return os.Symlink("edgectl", filepath.Join(d, "edgecore")) },
+		"changed file":  func(d string) error { return os.WriteFile(filepath.Join(d, "edgecore"), []byte("x"), 0o755) },
+		"missing file":  func(d string) error { return os.Remove(filepath.Join(d, "images", "pause.tar")) },
+		"changed token": func(d string) error { return os.WriteFile(filepath.Join(d, "join.json"), []byte("{}"), 0o600) },
+		"a link instead": func(d string) error {
+			os.Remove(filepath.Join(d, "edgecore"))
+			return os.Symlink("edgectl", filepath.Join(d, "edgecore"))
+		},
 		"path that leads out": func(d string) error {
 			return appendTo(filepath.Join(d, "SHA256SUMS"), strings.Repeat("0", 64)+"  ../../etc/passwd\n")
 		},
