@@ -76,6 +76,29 @@ type EdgeEnrollmentSpec struct {
 	// Force lets a retirement go on when pods are still there after DrainTimeout.
 	// +optional
 	Force bool `json:"force,omitempty"`
+	// TokenFor asks for KubeEdge's own join token, for the stock keadm and for
+	// devices that do not reach the console.
+	// +optional
+	TokenFor *TokenRecipient `json:"tokenFor,omitempty"`
+}
+
+// TokenRecipient is who may read a join token.
+type TokenRecipient struct {
+	// PublicKey (X25519, 32 bytes) of one request. The token is sealed to it, since
+	// whoever may read enrolments must not be able to join nodes.
+	// +kubebuilder:validation:MinLength=44
+	// +kubebuilder:validation:MaxLength=44
+	PublicKey []byte `json:"publicKey"`
+}
+
+// SealedToken is a join token that only its recipient can read.
+type SealedToken struct {
+	// For is the PublicKey of the request that it answers.
+	For []byte `json:"for"`
+	// Sealed token: HPKE (RFC 9180) with X25519, HKDF-SHA256 and ChaCha20-Poly1305.
+	Sealed []byte `json:"sealed"`
+	// ExpiresAt is when CloudHub stops accepting the token. Nothing revokes it earlier.
+	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
 // EnrollmentState is what the enrolment's owner wants.
@@ -158,6 +181,10 @@ const (
 	ConditionVerified = "Verified"
 	// ConditionRetired: the Node is gone from the cluster.
 	ConditionRetired = "Retired"
+	// ConditionTokenMinted: the join token that was asked for is in the status.
+	ConditionTokenMinted = "TokenMinted"
+	// ConditionDeviceChecked: False while the device's own checks keep it from joining.
+	ConditionDeviceChecked = "DeviceChecked"
 	// ConditionReturned: a retired device registered again and is kept cordoned.
 	ConditionReturned = "Returned"
 )
@@ -170,6 +197,13 @@ const (
 	ReasonInvalid        = "InvalidSpec"
 	ReasonCSRInvalid     = "CSRInvalid"
 	ReasonCANotAvailable = "CANotAvailable"
+)
+
+// Reasons of ConditionDeviceChecked.
+const (
+	ReasonPreflightFailed = "PreflightFailed"
+	ReasonJoinFailed      = "JoinFailed"
+	ReasonDeviceReady     = "DeviceReady"
 )
 
 // EdgeEnrollmentStatus is written by edge-watcher and by code redemption.
@@ -185,6 +219,8 @@ type EdgeEnrollmentStatus struct {
 	// StatusTokenHash is hex(SHA-256) of the token with which the device may read
 	// this status, put there with CSR.
 	StatusTokenHash string `json:"statusTokenHash,omitempty"`
+	// Token is the answer to TokenFor.
+	Token *SealedToken `json:"token,omitempty"`
 	// RetiringSince is when edge-watcher began to drain the node.
 	RetiringSince *metav1.Time `json:"retiringSince,omitempty"`
 	// Conditions say why, where the phase alone does not.

@@ -84,6 +84,18 @@ func (r *Redeemer) Status(ctx context.Context, statusToken string) (*v1alpha1.Ed
 	})
 }
 
+// Lookup is what a device may know of an enrolment before it joins.
+func Lookup(spec *v1alpha1.EdgeEnrollmentSpec) wire.Lookup {
+	return wire.Lookup{NodeName: spec.NodeName, NodeIP: spec.NodeIP, Arch: spec.Arch, CloudCore: CloudCore(spec.CloudCore),
+		RuntimeEndpoint: spec.RuntimeEndpoint, CgroupDriver: spec.CgroupDriver}
+}
+
+// CloudCore in the words of package wire.
+func CloudCore(c v1alpha1.CloudCoreAddress) wire.CloudCore {
+	return wire.CloudCore{Host: c.Host, WebSocketPort: int(c.WebSocketPort), QUICPort: int(c.QUICPort),
+		CertPort: int(c.CertPort), TunnelPort: int(c.TunnelPort)}
+}
+
 func (r *Redeemer) find(ctx context.Context, code string) (*v1alpha1.EdgeEnrollment, error) {
 	hash := HashCode(code)
 	return r.match(ctx, ErrCodeUnknown, func(e *v1alpha1.EdgeEnrollment) bool {

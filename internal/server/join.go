@@ -5,6 +5,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
@@ -12,6 +13,8 @@ import (
 type Installers interface {
 	// EdgectlSHA256 in hex; empty when there is none for the architecture.
 	EdgectlSHA256(arch string) string
+	// BundleSources are the files of an offline bundle; none when none can be made.
+	BundleSources(arch string) []bundle.Source
 }
 
 // devicePaths are what package wire promises to devices: no sign-in, no cookie.

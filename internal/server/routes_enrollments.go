@@ -97,6 +97,7 @@ func (s *Server) enrollmentRoutes() {
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}}}
 	huma.Register(s.api, events, s.streamEnrollment)
+	s.offlineRoutes()
 	s.leaveRoutes()
 }
 

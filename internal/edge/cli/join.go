@@ -14,6 +14,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/edge/device"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 )
 
 // codeEnv carries the join code where no file does.
@@ -59,24 +60,26 @@ func (f *consoleFlags) code(stdin io.Reader) (string, error) {
 
 func (c *common) join() *cobra.Command {
 	var f consoleFlags
-	var kubeletFile string
+	var kubeletFile, bundleDir string
 	o := device.JoinOptions{}
 	cmd := &cobra.Command{
-		Use:   "join --server URL [--pin PIN]",
-		Short: "Join this device with a join code from the console",
+		Use:   "join --server URL [--pin PIN] | join --bundle DIR",
+		Short: "Join this device with a join code from the console, or from an offline bundle",
 		Example: "  EDGEWAY_CODE=7K3M-… edgectl join --server https://console.example.com\n" +
-			"  edgectl join --server https://192.0.2.10:8443 --pin sha256//… --code-file code.txt",
+			"  edgectl join --server https://192.0.2.10:8443 --pin sha256//… --code-file code.txt\n" +
+			"  edgectl join --bundle .",
 		Args: cobra.NoArgs,
 	}
 	f.add(cmd)
+	cmd.Flags().StringVar(&bundleDir, "bundle", "", "directory of an unpacked offline bundle; takes the place of --server and the code")
 	cmd.Flags().StringVar(&o.EdgeCore, "edgecore", "", "EdgeCore's binary on this device; without it the console's is downloaded")
 	cmd.Flags().StringVar(&kubeletFile, "kubelet-config", "", "YAML with kubelet settings for this device, which win over the console's (default "+paths.KubeletDefault+" where it exists)")
 	cmd.Flags().StringSliceVar(&o.Ignore, "ignore-preflight", nil, "probes whose failure is only told, like ports.10255")
 	cmd.Flags().StringVar(&o.Wait, "wait", "Ready", "phase to wait for: Registered, Ready, TunnelUp or Verified")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", 3*time.Minute, "how long to wait; a node that has not registered by then is undone")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if f.server == "" {
-			return fmt.Errorf("%w: --server is missing: give the console's address", errUsage)
+		if (f.server == "") == (bundleDir == "") {
+			return fmt.Errorf("%w: give the console's address with --server, or an offline bundle's directory with --bundle", errUsage)
 		}
 		if !device.ValidWait(o.Wait) {
 			return fmt.Errorf("%w: --wait %q: choose Registered, Ready, TunnelUp or Verified", errUsage, o.Wait)
@@ -86,7 +89,12 @@ func (c *common) join() *cobra.Command {
 			return err
 		}
 		o.Server, o.Pin = f.server, f.pin
-		if o.Code, err = f.code(cmd.InOrStdin()); err != nil {
+		if bundleDir != "" {
+			o.Bundle, err = bundle.Open(bundleDir)
+		} else {
+			o.Code, err = f.code(cmd.InOrStdin())
+		}
+		if err != nil {
 			return err
 		}
 		if o.KubeletConfig, err = kubeletConfig(d, kubeletFile); err != nil {

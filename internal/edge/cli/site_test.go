@@ -79,7 +79,10 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	cloud := quietTLS(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(caCert) }))
+	cloud, err := serveCloudHub(caCert, caKey)
+	if err != nil {
+		return err
+	}
 	env.Defer(cloud.Close)
 	socket := filepath.Join(env.WorkDir, "cri.sock")
 	if err := serveCRI(env, socket); err != nil {
@@ -101,6 +104,9 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() { killSupervisor(root) })
+	if err := packBundles(env, caCert, caKey, "unix://"+socket, port); err != nil {
+		return err
+	}
 	return enrolAll(env, c, server, artifacts, "unix://"+socket, port)
 }
 
@@ -216,11 +222,16 @@ func serveConsole(env *testscript.Env, c client.Client) (*httptest.Server, *join
 	return server, artifacts, nil
 }
 
-// quietTLS does not report the handshakes that a reachability probe breaks off.
 func quietTLS(h http.Handler) *httptest.Server {
+	s := quiet(h)
+	s.StartTLS()
+	return s
+}
+
+// quiet does not report the handshakes that a reachability probe breaks off.
+func quiet(h http.Handler) *httptest.Server {
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
 	return s
 }
 

@@ -29,12 +29,15 @@ func reached(phase, wanted string) bool {
 	return slices.Index(phases, phase) >= slices.Index(phases, wanted)
 }
 
-// await follows the join in the cluster's eyes and prints what changes.
-func (r *joining) await(ctx context.Context) error {
+// arrive waits until the node is in the cluster, as far as the origin can tell.
+func (r *joining) arrive(ctx context.Context) error { return r.origin.arrive(ctx, r) }
+
+// arrive follows the join in the cluster's eyes and prints what changes.
+func (o *consoleOrigin) arrive(ctx context.Context, r *joining) error {
 	deadline := time.Now().Add(r.Timeout)
 	var last, why string
 	for {
-		s, err := r.console.Status(ctx, r.bundle.StatusToken)
+		s, err := o.client.Status(ctx, r.granted.StatusToken)
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -42,13 +42,8 @@ func (r *joining) edgeCore(ctx context.Context) error {
 		return nil
 	case r.EdgeCore != "":
 		return r.install(paths.EdgeCore, func(w io.Writer) error { return copyFile(r.EdgeCore, w) })
-	case r.bundle.EdgeCore == nil:
-		return fmt.Errorf("the console has no EdgeCore for %s: give one with --edgecore, or put edgecore-%s into the console's artifact directory", r.Arch, r.Arch)
 	}
-	r.say("fetching EdgeCore")
-	return r.install(paths.EdgeCore, func(w io.Writer) error {
-		return r.console.Download(ctx, r.bundle.EdgeCore.URL, r.bundle.EdgeCore.SHA256, w)
-	})
+	return r.install(paths.EdgeCore, func(w io.Writer) error { return r.origin.edgeCore(ctx, r, w) })
 }
 
 // install writes beside the place and renames when everything, a checksum too,

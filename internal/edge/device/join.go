@@ -11,12 +11,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/edgeway-io/edgeway/internal/edge/console"
 	"github.com/edgeway-io/edgeway/internal/edge/cri"
 	"github.com/edgeway-io/edgeway/internal/edge/journal"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/edge/preflight"
 	"github.com/edgeway-io/edgeway/internal/edge/service"
+	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
@@ -24,6 +24,9 @@ import (
 // JoinOptions are join's arguments.
 type JoinOptions struct {
 	Server, Pin, Code string
+	// Bundle, when given, takes the place of the console: Server, Pin and Code are
+	// not used then.
+	Bundle *bundle.Bundle
 	// EdgeCore is a binary on this device; empty downloads the console's.
 	EdgeCore string
 	// KubeletConfig holds extra kubelet settings in YAML; nil for none.
@@ -40,10 +43,10 @@ type JoinOptions struct {
 type joining struct {
 	*Device
 	JoinOptions
-	console *console.Client
+	origin  origin
 	journal *journal.Journal
 	lookup  *wire.Lookup
-	bundle  *wire.RedeemResponse
+	granted *grant
 	service service.Manager
 	key     []byte
 }
@@ -52,7 +55,7 @@ type joining struct {
 // complete is left as it is, one that was killed half-way is taken up again, one
 // that failed has undone itself.
 func (d *Device) Join(ctx context.Context, o JoinOptions) error {
-	client, err := console.New(o.Server, o.Pin)
+	from, err := o.origin()
 	if err != nil {
 		return err
 	}
@@ -64,9 +67,9 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) error {
 	case err != nil:
 		return err
 	case j.Complete:
-		return d.joinedAlready(ctx, j, client, o.Code)
+		return d.joinedAlready(ctx, j, from)
 	}
-	run := &joining{Device: d, JoinOptions: o, console: client, journal: j, service: service.Detect(d.At)}
+	run := &joining{Device: d, JoinOptions: o, origin: from, journal: j, service: service.Detect(d.At)}
 	if err := run.prepare(ctx, resuming); err != nil {
 		return err
 	}
@@ -78,8 +81,8 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) error {
 
 // joinedAlready: the same command once more does no harm, and starts a service
 // that was stopped.
-func (d *Device) joinedAlready(ctx context.Context, j *journal.Journal, c *console.Client, code string) error {
-	if l, err := c.Lookup(ctx, code); err == nil && l.NodeName != j.NodeName {
+func (d *Device) joinedAlready(ctx context.Context, j *journal.Journal, from origin) error {
+	if l, err := from.lookup(ctx); err == nil && l.NodeName != j.NodeName {
 		return fmt.Errorf("%w (its node is %q)", ErrOtherNode, j.NodeName)
 	}
 	m, err := service.Named(j.Service, d.At)
@@ -96,7 +99,7 @@ func (d *Device) joinedAlready(ctx context.Context, j *journal.Journal, c *conso
 // prepare changes nothing on the device.
 func (r *joining) prepare(ctx context.Context, resuming bool) error {
 	var err error
-	if r.lookup, err = r.console.Lookup(ctx, r.Code); err != nil {
+	if r.lookup, err = r.origin.lookup(ctx); err != nil {
 		return err
 	}
 	if resuming && r.journal.NodeName != r.lookup.NodeName {
@@ -148,7 +151,7 @@ func (r *joining) steps(ctx context.Context) error {
 	if err := j.Save(); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{r.redeem, r.verify, r.files, r.binaries, r.start, r.await} {
+	for _, step := range []func(context.Context) error{r.redeem, r.verify, r.files, r.binaries, r.images, r.start, r.arrive} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -170,20 +173,20 @@ func (r *joining) redeem(ctx context.Context) error {
 			return err
 		}
 	}
-	bundle, err := r.console.Redeem(ctx, r.Code, csr)
+	granted, err := r.origin.certificate(ctx, r.lookup.NodeName, csr)
 	if err != nil {
 		return err
 	}
-	r.say("the join code was accepted and the certificate is signed")
-	r.key, r.bundle = key, bundle
-	r.journal.StatusToken = bundle.StatusToken
+	r.say("%s, and the certificate is signed", granted.how)
+	r.key, r.granted = key, granted
+	r.journal.StatusToken = granted.StatusToken
 	return r.journal.Save()
 }
 
 // verify trusts nobody with a certificate that EdgeCore could not use, and
 // CloudCore with nothing before it shows the authority that signed it.
 func (r *joining) verify(ctx context.Context) error {
-	pair, err := tls.X509KeyPair([]byte(r.bundle.Certificate), r.key)
+	pair, err := tls.X509KeyPair([]byte(r.granted.Certificate), r.key)
 	if err != nil {
 		return fmt.Errorf("the certificate does not fit the key: %w", err)
 	}
@@ -191,14 +194,14 @@ func (r *joining) verify(ctx context.Context) error {
 		return fmt.Errorf("the certificate is for %q, not for %q", pair.Leaf.Subject.CommonName, pki.CommonName(r.lookup.NodeName))
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(r.bundle.CA)) {
+	if !roots.AppendCertsFromPEM([]byte(r.granted.CA)) {
 		return errors.New("the console sent no usable certificate authority")
 	}
 	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return fmt.Errorf("the certificate is not usable (is this device's clock right?): %w", err)
 	}
 	f := r.facts(true)
-	f.CA = []byte(r.bundle.CA)
+	f.CA = []byte(r.granted.CA)
 	return r.check(ctx, f)
 }
 
@@ -207,7 +210,7 @@ func (r *joining) files(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, cgroupRoot, err := tailor([]byte(r.bundle.EdgeCoreConfig), r.KubeletConfig, r.lookup.NodeName, driver)
+	config, cgroupRoot, err := tailor([]byte(r.granted.EdgeCoreConfig), r.KubeletConfig, r.lookup.NodeName, driver)
 	if err != nil {
 		return err
 	}
@@ -218,8 +221,8 @@ func (r *joining) files(ctx context.Context) error {
 		}
 	}
 	return errors.Join(
-		r.journal.WriteFile(paths.CA, []byte(r.bundle.CA), 0o644),
-		r.journal.WriteFile(paths.Cert, []byte(r.bundle.Certificate), 0o644),
+		r.journal.WriteFile(paths.CA, []byte(r.granted.CA), 0o644),
+		r.journal.WriteFile(paths.Cert, []byte(r.granted.Certificate), 0o644),
 		r.journal.WriteFile(paths.Key, r.key, 0o600),
 		r.journal.WriteFile(paths.Config, config, 0o600),
 	)

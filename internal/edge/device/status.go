@@ -54,6 +54,10 @@ func (d *Device) Status(ctx context.Context) (*Status, error) {
 }
 
 func (d *Device) askConsole(ctx context.Context, j *journal.Journal, s *Status) {
+	if j.Server == "" {
+		s.Unreachable = "joined from an offline bundle: no console is known"
+		return
+	}
 	client, err := console.New(j.Server, j.Pin)
 	if err != nil {
 		s.Unreachable = err.Error()

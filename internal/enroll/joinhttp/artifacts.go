@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
@@ -28,12 +29,13 @@ type Artifacts struct {
 }
 
 var (
-	kinds = []string{"edgectl", "edgecore"}
+	kinds = []string{"edgectl", "edgecore", "images"}
 	archs = []string{"amd64", "arm64", "arm"}
 )
 
-// LoadArtifacts finds the files edgectl-ARCH and edgecore-ARCH in dir. A missing
-// file is no error: that architecture cannot be downloaded then.
+// LoadArtifacts finds the files edgectl-ARCH, edgecore-ARCH and images-ARCH (an
+// archive of container images for offline bundles) in dir. A missing file is no
+// error: that architecture cannot be downloaded then.
 func LoadArtifacts(dir string) (*Artifacts, error) {
 	a := &Artifacts{files: map[string]Artifact{}}
 	for _, kind := range kinds {
@@ -57,6 +59,24 @@ func LoadArtifacts(dir string) (*Artifacts, error) {
 func (a *Artifacts) EdgectlSHA256(arch string) string {
 	f, _ := a.find("edgectl", arch)
 	return f.SHA256
+}
+
+// BundleSources are the files of an offline bundle; none without an edgectl for
+// the architecture, since nothing could be done with the rest.
+func (a *Artifacts) BundleSources(arch string) []bundle.Source {
+	edgectl, ok := a.find("edgectl", arch)
+	if !ok {
+		return nil
+	}
+	const program, data = 0o755, 0o644
+	sources := []bundle.Source{{Name: bundle.FileEdgectl, Path: edgectl.Path, Mode: program}}
+	if f, ok := a.find("edgecore", arch); ok {
+		sources = append(sources, bundle.Source{Name: bundle.FileEdgeCore, Path: f.Path, Mode: program})
+	}
+	if f, ok := a.find("images", arch); ok {
+		sources = append(sources, bundle.Source{Name: bundle.DirImages + "/edgeway.tar", Path: f.Path, Mode: data})
+	}
+	return sources
 }
 
 func (a *Artifacts) find(kind, arch string) (Artifact, bool) {

@@ -60,8 +60,7 @@ func (h *Handler) lookup(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, wire.Lookup{NodeName: spec.NodeName, NodeIP: spec.NodeIP, Arch: spec.Arch,
-		CloudCore: cloudCore(spec.CloudCore), RuntimeEndpoint: spec.RuntimeEndpoint, CgroupDriver: spec.CgroupDriver})
+	answer(w, http.StatusOK, enroll.Lookup(spec))
 }
 
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +76,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	h.log.InfoContext(r.Context(), "join code redeemed", "node", b.NodeName, "from", clientIP(r))
 	answer(w, http.StatusOK, wire.RedeemResponse{NodeName: b.NodeName, Certificate: string(b.Certificate), CA: string(b.CA),
 		EdgeCoreConfig: string(b.EdgeCoreConfig), EdgeCore: h.edgeCore(b.Arch), StatusToken: b.StatusToken,
-		CloudCore: cloudCore(b.CloudCore)})
+		CloudCore: enroll.CloudCore(b.CloudCore)})
 }
 
 func (h *Handler) edgeCore(arch string) *wire.Download {
@@ -110,11 +109,6 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) install(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/x-shellscript; charset=utf-8")
 	_, _ = w.Write(enroll.InstallScript()) // a reader that left needs no answer
-}
-
-func cloudCore(c v1alpha1.CloudCoreAddress) wire.CloudCore {
-	return wire.CloudCore{Host: c.Host, WebSocketPort: int(c.WebSocketPort), QUICPort: int(c.QUICPort),
-		CertPort: int(c.CertPort), TunnelPort: int(c.TunnelPort)}
 }
 
 // read decodes the body strictly and answers the request itself when it cannot.

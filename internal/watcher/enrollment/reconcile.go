@@ -88,6 +88,7 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		e.Status.Phase = v1alpha1.PhaseExpired
 		return ctrl.Result{}, nil
 	}
+	r.mint(ctx, e)
 	if len(e.Status.CSR) > 0 && len(e.Status.Certificate) == 0 {
 		if result, err := r.sign(ctx, e); err != nil || result.RequeueAfter > 0 || e.Status.Phase == v1alpha1.PhaseRefused {
 			return result, err
@@ -96,9 +97,15 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 	result, err := r.follow(ctx, e)
 	if e.Status.Phase == v1alpha1.PhasePending && result.RequeueAfter == 0 {
 		result.RequeueAfter = enroll.ExpiresAt(e).Sub(r.o.Now())
+		if e.Spec.TokenFor != nil && e.Status.Token == nil {
+			result.RequeueAfter = min(result.RequeueAfter, mintRetry)
+		}
 	}
 	return result, err
 }
+
+// mintRetry is how soon a token is tried again that could not be made.
+const mintRetry = 2 * time.Second
 
 var order = map[v1alpha1.EnrollmentPhase]int{
 	"": 0, v1alpha1.PhasePending: 1, v1alpha1.PhaseCodeUsed: 2, v1alpha1.PhaseCertificateIssued: 3,

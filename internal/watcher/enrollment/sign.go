@@ -16,9 +16,9 @@ import (
 
 // The Secret in which CloudCore keeps its CA, both parts DER.
 const (
-	caSecret   = "casecret"
-	caCertName = "cadata"
-	caKeyName  = "cakeydata"
+	caSecretName = "casecret"
+	caCertName   = "cadata"
+	caKeyName    = "cakeydata"
 )
 
 // sign answers the device's request, once: Reconcile's compare-and-set write lets
@@ -50,10 +50,18 @@ func (r *Reconciler) sign(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 }
 
 func (r *Reconciler) ca(ctx context.Context) (*pki.CA, error) {
+	s, err := r.caSecret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pki.ParseCA(s.Data[caCertName], s.Data[caKeyName])
+}
+
+func (r *Reconciler) caSecret(ctx context.Context) (*corev1.Secret, error) {
 	var s corev1.Secret
-	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: caSecret}, &s)
+	err := r.live.Get(ctx, client.ObjectKey{Namespace: v1alpha1.KubeEdgeNamespace, Name: caSecretName}, &s)
 	if err != nil {
 		return nil, fmt.Errorf("reading KubeEdge's CA (has CloudCore started?): %w", err)
 	}
-	return pki.ParseCA(s.Data[caCertName], s.Data[caKeyName])
+	return &s, nil
 }

@@ -4,6 +4,7 @@ import { useNavigate } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { Copy } from '../../components/copy';
 import { useNow } from '../../components/detail';
+import { OfflineBundle, StockKeadm } from './other-ways';
 
 /** Step 2: the line to paste, or installer and command apart. */
 export function Commands({ cluster, made, next }: { cluster: string; made: Schemas['NewEnrollment']; next: () => void }) {
@@ -49,6 +50,12 @@ export function Commands({ cluster, made, next }: { cluster: string; made: Schem
           </Card>
         </StackItem>
       )}
+      <StackItem>
+        <OfflineBundle cluster={cluster} made={made} />
+      </StackItem>
+      <StackItem>
+        <StockKeadm cluster={cluster} made={made} />
+      </StackItem>
       <StackItem>
         <Form>
           <ActionGroup>

@@ -1,0 +1,94 @@
+package enroll
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll/token"
+)
+
+// ErrNoToken is wrapped when edge-watcher gives no join token for an enrolment.
+var ErrNoToken = errors.New("no join token")
+
+// JoinToken is KubeEdge's own token.
+type JoinToken struct {
+	Token string
+	// Expires is when CloudHub stops accepting it. Nothing revokes it earlier.
+	Expires time.Time
+}
+
+const (
+	tokenPatience = 15 * time.Second
+	tokenPoll     = 200 * time.Millisecond
+)
+
+// RequestToken asks edge-watcher for a join token with the caller's right to
+// change the enrolment. Only this call can read the answer: the key that it is
+// sealed to is never stored.
+func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment) (*JoinToken, error) {
+	recipient, err := token.NewRecipient()
+	if err != nil {
+		return nil, err
+	}
+	base := e.DeepCopy()
+	e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient.PublicKey()}
+	if err := user.Patch(ctx, e, client.MergeFrom(base)); err != nil {
+		return nil, fmt.Errorf("asking for a join token: %w", err)
+	}
+	sealed, err := awaitToken(ctx, user, client.ObjectKeyFromObject(e), recipient.PublicKey())
+	if err != nil {
+		return nil, err
+	}
+	opened, err := recipient.Open(e.Name, sealed.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	return &JoinToken{Token: opened, Expires: sealed.ExpiresAt.Time}, nil
+}
+
+// awaitToken polls: a watch would need another verb for the 0.2 s that this takes.
+func awaitToken(ctx context.Context, user client.Client, key client.ObjectKey, public []byte) (*v1alpha1.SealedToken, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenPatience)
+	defer cancel()
+	tick := time.NewTicker(tokenPoll)
+	defer tick.Stop()
+	for {
+		var now v1alpha1.EdgeEnrollment
+		if err := user.Get(ctx, key, &now); err != nil {
+			return nil, fmt.Errorf("waiting for the join token: %w", err)
+		}
+		if t := now.Status.Token; t != nil && bytes.Equal(t.For, public) {
+			return t, nil
+		}
+		if err := noToken(&now); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: edge-watcher has not answered: see whether it runs in namespace %s", ErrNoToken, v1alpha1.KubeEdgeNamespace)
+		case <-tick.C:
+		}
+	}
+}
+
+// noToken says why there will be none.
+func noToken(e *v1alpha1.EdgeEnrollment) error {
+	switch {
+	case e.Spec.State == v1alpha1.StateRevoked, e.Spec.State == v1alpha1.StateRetired:
+		return fmt.Errorf("%w: the enrolment is %s; create a new one", ErrNoToken, e.Spec.State)
+	case e.Status.Phase != "" && e.Status.Phase != v1alpha1.PhasePending:
+		return fmt.Errorf("%w: the enrolment is %s already; create a new one for another device", ErrNoToken, e.Status.Phase)
+	}
+	if c := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionTokenMinted); c != nil && c.Status == metav1.ConditionFalse {
+		return fmt.Errorf("%w: %s", ErrNoToken, c.Message)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
+)
+
+// StockJoin is how a device joins with KubeEdge's own tool.
+type StockJoin struct {
+	Token   string    `json:"token" doc:"KubeEdge's own: whoever has it can join under any name until it expires"`
+	Expires time.Time `json:"expires" doc:"Nothing revokes the token earlier"`
+	Command string    `json:"command" doc:"keadm join with every flag"`
+}
+
+func (s *Server) offlineRoutes() {
+	huma.Register(s.api, op(http.MethodPost, pathEnrollees+"/{enrollment}/token", "createJoinToken",
+		"A join token of KubeEdge's own and the command for the stock keadm"), s.createJoinToken)
+	pack := op(http.MethodPost, pathEnrollees+"/{enrollment}/bundle", "createBundle", "An offline bundle with a join token of KubeEdge's own")
+	pack.Responses = map[string]*huma.Response{"200": {Description: "The bundle, .tar.gz", Content: map[string]*huma.MediaType{
+		"application/gzip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}}}
+	huma.Register(s.api, pack, s.createBundle)
+}
+
+func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body[StockJoin], error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	status, err := s.cfg.KubeEdge.Status(ctx, c.config)
+	if err != nil {
+		return nil, kubeError(err)
+	}
+	if status.Settings == nil {
+		return nil, fail(http.StatusConflict, "KubeEdgeNotEnabled", "KubeEdge is not enabled on this cluster", "enable it first")
+	}
+	e, token, err := joinToken(ctx, c, in.Enrollment)
+	if err != nil {
+		return nil, err
+	}
+	return &Body[StockJoin]{StockJoin{Token: token.Token, Expires: token.Expires,
+		Command: enroll.KeadmCommand(&e.Spec, token.Token, imageVersion(status.Settings.Images.CloudCore))}}, nil
+}
+
+// joinToken asks for one as the user.
+func joinToken(ctx context.Context, c *clusterClients, name string) (*v1alpha1.EdgeEnrollment, *enroll.JoinToken, error) {
+	e, err := findEnrollment(ctx, c, name)
+	if err != nil {
+		return nil, nil, kubeError(err)
+	}
+	note(ctx, "nodeName", e.Spec.NodeName)
+	token, err := enroll.RequestToken(ctx, c.objects, e)
+	if errors.Is(err, enroll.ErrNoToken) {
+		return nil, nil, fail(http.StatusConflict, "NoToken", err.Error(), "create a new enrolment, or look at this one's conditions")
+	}
+	if err != nil {
+		return nil, nil, kubeError(err)
+	}
+	return e, token, nil
+}
+
+// imageVersion is the tag of an image reference; keadm takes KubeEdge's version.
+func imageVersion(reference string) string {
+	reference, _, _ = strings.Cut(reference, "@")
+	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
+		return reference[i+1:]
+	}
+	return "latest"
+}
+
+func (s *Server) createBundle(ctx context.Context, in *EnrollmentPath) (*huma.StreamResponse, error) {
+	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	e, err := findEnrollment(ctx, c, in.Enrollment)
+	if err != nil {
+		return nil, kubeError(err)
+	}
+	var sources []bundle.Source
+	if s.cfg.Installers != nil {
+		sources = s.cfg.Installers.BundleSources(e.Spec.Arch)
+	}
+	if len(sources) == 0 {
+		return nil, fail(http.StatusConflict, "NoInstaller", "this console has no edgectl for "+e.Spec.Arch,
+			"put edgectl-"+e.Spec.Arch+" into its artifact directory and restart it")
+	}
+	config, err := enroll.EdgeCoreConfig(&e.Spec)
+	if err != nil {
+		return nil, err
+	}
+	e, token, err := joinToken(ctx, c, in.Enrollment)
+	if err != nil {
+		return nil, err
+	}
+	join := bundle.Offline{Token: token.Token, Expires: token.Expires, EdgeCoreConfig: string(config), Lookup: enroll.Lookup(&e.Spec)}
+	return &huma.StreamResponse{Body: func(hc huma.Context) {
+		hc.SetHeader("Content-Type", "application/gzip")
+		hc.SetHeader("Content-Disposition", fmt.Sprintf("attachment; filename=%q", bundle.Directory(e.Spec.NodeName)+".tar.gz"))
+		hc.SetStatus(http.StatusOK)
+		if err := bundle.Write(hc.BodyWriter(), join, sources, s.cfg.Now()); err != nil {
+			s.log.Warn("offline bundle not written", "node", e.Spec.NodeName, "error", err)
+			// The status line is gone; a cut connection is the only way left to say so.
+			panic(http.ErrAbortHandler)
+		}
+	}}, nil
+}
