@@ -76,7 +76,7 @@ build-product: web
 build-sandbox:
 	@mkdir -p bin/kube bin/standin
 	@cd sandbox && ./progress.sh "building the sandbox and the stand-ins" bash -c '\
-		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause && \
+		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause ./burner && \
 		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/standin/ ./standin/cloudcore ./standin/edgecore ./standin/edgesim'
 	@cd sandbox && ./progress.sh "building Kubernetes $(KUBE_VERSION) from source (about 12 minutes the first time)" \
 		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes
