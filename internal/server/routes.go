@@ -43,6 +43,7 @@ func (s *Server) routes() {
 	s.kubeEdgeRoutes()
 	s.nodeRoutes()
 	s.podRoutes()
+	s.metricsRoutes()
 	s.logRoutes()
 	s.enrollmentRoutes()
 	s.operationRoutes()
