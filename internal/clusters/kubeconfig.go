@@ -124,3 +124,11 @@ func impersonate(config *rest.Config, user User) (*rest.Config, error) {
 	}
 	return config, nil
 }
+
+// Namespace that a cluster's context names; "default" when it names none.
+func (k *Kubeconfig) Namespace(name string) string {
+	if context := k.config.Contexts[name]; context != nil && context.Namespace != "" {
+		return context.Namespace
+	}
+	return "default"
+}

@@ -1,10 +1,6 @@
 package samples
 
-import (
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import "time"
 
 // The aggregated API under which edge-watcher serves samples.
 const (
@@ -124,30 +120,30 @@ type State struct {
 
 // NodeSamples are the samples of one node.
 type NodeSamples struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        Meta   `json:"metadata"`
-	State           State  `json:"state"`
-	Node            Object `json:"node"`
+	Type
+	Metadata Meta   `json:"metadata"`
+	State    State  `json:"state"`
+	Node     Object `json:"node"`
 	// Prometheus is whether longer ranges can be asked for.
 	Prometheus bool `json:"prometheus" doc:"Whether a Prometheus is configured, which knows longer ranges"`
 }
 
 // PodSamples are the samples of one pod and its containers.
 type PodSamples struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        Meta     `json:"metadata"`
-	NodeName        string   `json:"nodeName"`
-	State           State    `json:"state"`
-	Pod             Object   `json:"pod"`
-	Containers      []Object `json:"containers"`
-	Prometheus      bool     `json:"prometheus" doc:"Whether a Prometheus is configured, which knows longer ranges"`
+	Type
+	Metadata   Meta     `json:"metadata"`
+	NodeName   string   `json:"nodeName"`
+	State      State    `json:"state"`
+	Pod        Object   `json:"pod"`
+	Containers []Object `json:"containers"`
+	Prometheus bool     `json:"prometheus" doc:"Whether a Prometheus is configured, which knows longer ranges"`
 }
 
 // PodSamplesList holds every pod's newest samples, without history.
 type PodSamplesList struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        Meta         `json:"metadata"`
-	Items           []PodSamples `json:"items"`
+	Type
+	Metadata Meta         `json:"metadata"`
+	Items    []PodSamples `json:"items"`
 }
 
 // NodeTrend is a node's recent past in few points.
@@ -159,11 +155,17 @@ type NodeTrend struct {
 
 // NodeTrendList has the nodes' recent past on one grid of times.
 type NodeTrendList struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        Meta        `json:"metadata"`
-	TimesMs         []int64     `json:"timesMs" doc:"Ends of the intervals that the points stand for"`
-	Items           []NodeTrend `json:"items"`
-	Message         string      `json:"message,omitempty" doc:"Why the newest interval may be empty"`
+	Type
+	Metadata Meta        `json:"metadata"`
+	TimesMs  []int64     `json:"timesMs" doc:"Ends of the intervals that the points stand for"`
+	Items    []NodeTrend `json:"items"`
+	Message  string      `json:"message,omitempty" doc:"Why the newest interval may be empty"`
+}
+
+// Type is what Kubernetes' clients want of every object.
+type Type struct {
+	Kind       string `json:"kind,omitempty"`
+	APIVersion string `json:"apiVersion,omitempty"`
 }
 
 // Meta names an object.

@@ -18,34 +18,36 @@ import (
 // before; Prometheus may take as long again.
 const samplesLimit = 20 * time.Second
 
-type sinceInput struct {
+// SinceQuery is the length of a history.
+type SinceQuery struct {
 	SinceSeconds int `query:"sinceSeconds" minimum:"0" maximum:"2678400" doc:"Length of the history; 0 for none"`
 }
 
-func (s sinceInput) since() time.Duration { return time.Duration(s.SinceSeconds) * time.Second }
+func (s SinceQuery) since() time.Duration { return time.Duration(s.SinceSeconds) * time.Second }
 
 type nodeSamplesInput struct {
 	NodePath
-	sinceInput
+	SinceQuery
 }
 
 type podSamplesInput struct {
 	PodPath
-	sinceInput
+	SinceQuery
 }
 
 type trendsInput struct {
 	ClusterPath
-	sinceInput
+	SinceQuery
 }
 
-type selectInput struct {
+// SelectQuery chooses by label.
+type SelectQuery struct {
 	ClusterPath
 	Selector string `query:"selector" maxLength:"1024" doc:"Label selector"`
 }
 
 type selectPodsInput struct {
-	selectInput
+	SelectQuery
 	Namespace string `query:"namespace" maxLength:"63" doc:"Empty for all namespaces"`
 }
 
@@ -77,7 +79,7 @@ func checkSelector(text string) error {
 	return nil
 }
 
-func (s *Server) listNodeMetrics(ctx context.Context, in *selectInput) (*Body[[]NodeUsage], error) {
+func (s *Server) listNodeMetrics(ctx context.Context, in *SelectQuery) (*Body[[]NodeUsage], error) {
 	if err := checkSelector(in.Selector); err != nil {
 		return nil, err
 	}

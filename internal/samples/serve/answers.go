@@ -14,8 +14,8 @@ import (
 	"github.com/edgeway-io/edgeway/internal/samples"
 )
 
-func typed(kind string) metav1.TypeMeta {
-	return metav1.TypeMeta{Kind: kind, APIVersion: samples.APIVersion}
+func typed(kind string) samples.Type {
+	return samples.Type{Kind: kind, APIVersion: samples.APIVersion}
 }
 
 // failWith answers Kubernetes' own errors as they are.
@@ -51,7 +51,7 @@ func (s *Server) nodes(_ context.Context, q question) (any, error) {
 		since = s.Keep
 	}
 	out := s.Trends.List(min(since, s.Keep), trendIntervals, q.now)
-	out.TypeMeta = typed("NodeTrendList")
+	out.Type = typed("NodeTrendList")
 	return out, nil
 }
 
@@ -68,7 +68,7 @@ func (s *Server) node(ctx context.Context, q question) (any, error) {
 		}
 		out.Node.History = history
 	}
-	out.TypeMeta, out.Prometheus = typed("NodeSamples"), s.Past != nil
+	out.Type, out.Prometheus = typed("NodeSamples"), s.Past != nil
 	return out, nil
 }
 
@@ -91,7 +91,7 @@ func (s *Server) pod(ctx context.Context, q question) (any, error) {
 	if s.fromPast(q) {
 		s.pastOfPod(ctx, q, &out)
 	}
-	out.TypeMeta, out.Prometheus = typed("PodSamples"), s.Past != nil
+	out.Type, out.Prometheus = typed("PodSamples"), s.Past != nil
 	return out, nil
 }
 
@@ -143,7 +143,7 @@ func (s *Server) pods(ctx context.Context, q question) (any, error) {
 		channels = append(channels, c)
 	}
 	wait(ctx, channels...)
-	out := samples.PodSamplesList{TypeMeta: typed("PodSamplesList"), Items: make([]samples.PodSamples, 0, len(where))}
+	out := samples.PodSamplesList{Type: typed("PodSamplesList"), Items: make([]samples.PodSamples, 0, len(where))}
 	for key, node := range where {
 		out.Items = append(out.Items, s.listed(key, node, tried, q))
 	}

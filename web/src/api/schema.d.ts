@@ -147,6 +147,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/metrics/containers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest samples of pods and their containers */
+        get: operations["listContainerSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live usage of nodes, by label selector */
+        get: operations["listNodeMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/pods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live usage of pods and their containers, by label selector */
+        get: operations["listPodMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The nodes' recent past in few points */
+        get: operations["listNodeTrends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/nodes": {
         parameters: {
             query?: never;
@@ -225,6 +293,23 @@ export interface paths {
         };
         /** Live usage of a node */
         get: operations["getNodeMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/nodes/{node}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recent samples and history of a node */
+        get: operations["getNodeSamples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -385,6 +470,23 @@ export interface paths {
         };
         /** Live usage of a pod and its containers */
         get: operations["getPodMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recent samples and history of a pod and its containers */
+        get: operations["getPodSamples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -767,6 +869,18 @@ export interface components {
             source?: string;
             type: string;
         };
+        Filesystem: {
+            /** Format: int64 */
+            availableBytes?: number;
+            /** Format: int64 */
+            capacityBytes?: number;
+            /** @enum {string} */
+            kind: "device" | "volume" | "rootfs" | "logs" | "image";
+            /** @description Device, name of the volume, rootfs or logs */
+            name: string;
+            /** Format: int64 */
+            usedBytes?: number;
+        };
         FirewallCommand: {
             command: string;
             tool: string;
@@ -799,6 +913,27 @@ export interface components {
             port: number;
             /** @description TCP or UDP. */
             protocol: string;
+        };
+        History: {
+            /**
+             * Format: int64
+             * @description Start of the range asked for, in milliseconds since 1970
+             */
+            fromMs: number;
+            /** @description Why the source holds less than was asked for */
+            message?: string;
+            /** @description By name of a field of Sample */
+            series: {
+                [key: string]: (number | null)[];
+            };
+            /**
+             * @description Where the history comes from
+             * @enum {string}
+             */
+            source: "memory" | "prometheus";
+            timesMs: number[];
+            /** Format: int64 */
+            toMs: number;
         };
         JoinCloudCore: {
             /** Format: int32 */
@@ -898,6 +1033,15 @@ export interface components {
              * @description How long pods may take to go
              */
             timeoutSeconds: number;
+        };
+        Meta: {
+            name?: string;
+            namespace?: string;
+        };
+        Missing: {
+            cause: string;
+            field: string;
+            message?: string;
         };
         Mount: {
             container: string;
@@ -1002,6 +1146,43 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             /** @description Why pod counts are absent */
             podsCause?: string;
+        };
+        NodeSamples: {
+            apiVersion?: string;
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
+            node: components["schemas"]["Object"];
+            /** @description Whether a Prometheus is configured, which knows longer ranges */
+            prometheus: boolean;
+            state: components["schemas"]["State"];
+        };
+        NodeTrend: {
+            cpuNanoCores: (number | null)[];
+            /** @description Working set */
+            memoryBytes: (number | null)[];
+            metadata: components["schemas"]["Meta"];
+        };
+        NodeTrendList: {
+            apiVersion?: string;
+            items: components["schemas"]["NodeTrend"][];
+            kind?: string;
+            /** @description Why the newest interval may be empty */
+            message?: string;
+            metadata: components["schemas"]["Meta"];
+            /** @description Ends of the intervals that the points stand for */
+            timesMs: number[];
+        };
+        NodeUsage: {
+            name: string;
+            usage: components["schemas"]["Usage"];
+        };
+        Object: {
+            history?: components["schemas"]["History"];
+            name: string;
+            /** @description The most recent samples, oldest first */
+            recent: components["schemas"]["Sample"][];
+            /** @description Fields that the newest sample lacks */
+            unavailable: components["schemas"]["Missing"][];
         };
         OperationState: {
             cluster: string;
@@ -1117,6 +1298,23 @@ export interface components {
             total: number;
             usage: components["schemas"]["Usage"];
         };
+        PodSamples: {
+            apiVersion?: string;
+            containers: components["schemas"]["Object"][];
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
+            nodeName: string;
+            pod: components["schemas"]["Object"];
+            /** @description Whether a Prometheus is configured, which knows longer ranges */
+            prometheus: boolean;
+            state: components["schemas"]["State"];
+        };
+        PodSamplesList: {
+            apiVersion?: string;
+            items: components["schemas"]["PodSamples"][];
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
+        };
         PodUsage: {
             containers: components["schemas"]["ContainerUsage"][];
             name: string;
@@ -1153,6 +1351,98 @@ export interface components {
             patchNodes: boolean;
             /** @description Change enrolments, which retires and cordons edge nodes */
             retireNodes: boolean;
+        };
+        Sample: {
+            /**
+             * Format: int64
+             * @description CPU time used, a counter
+             */
+            cpuUsageCoreNanoSeconds?: number;
+            /**
+             * Format: int64
+             * @description CPU in use, in billionths of a core
+             */
+            cpuUsageNanoCores?: number;
+            /**
+             * Format: int64
+             * @description Read and write operations
+             */
+            diskOperations?: number;
+            /**
+             * Format: int64
+             * @description Bytes read from block devices, a counter
+             */
+            diskReadBytes?: number;
+            /** Format: double */
+            diskReadBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Read operations, a counter
+             */
+            diskReads?: number;
+            /** Format: double */
+            diskReadsPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Read and written
+             */
+            diskTotalBytes?: number;
+            /**
+             * Format: int64
+             * @description Bytes written to block devices, a counter
+             */
+            diskWriteBytes?: number;
+            /** Format: double */
+            diskWriteBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Write operations, a counter
+             */
+            diskWrites?: number;
+            /** Format: double */
+            diskWritesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Node: root filesystem. Pod: ephemeral storage. Container: its writable layer
+             */
+            filesystemAvailableBytes?: number;
+            /** Format: int64 */
+            filesystemCapacityBytes?: number;
+            /** Format: int64 */
+            filesystemUsedBytes?: number;
+            /** @description Use of every filesystem or device */
+            filesystems?: components["schemas"]["Filesystem"][];
+            /**
+             * Format: int64
+             * @description Memory in use, page cache included
+             */
+            memoryUsageBytes?: number;
+            /**
+             * Format: int64
+             * @description Memory that cannot be reclaimed at once
+             */
+            memoryWorkingSetBytes?: number;
+            /**
+             * Format: int64
+             * @description Bytes received, a counter. A container shares its pod's
+             */
+            networkRxBytes?: number;
+            /** Format: double */
+            networkRxBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Bytes sent, a counter. A container shares its pod's
+             */
+            networkTxBytes?: number;
+            /** Format: double */
+            networkTxBytesPerSecond?: number;
+            /** Format: int64 */
+            swapUsageBytes?: number;
+            /**
+             * Format: date-time
+             * @description When CPU and memory were measured
+             */
+            time: string;
         };
         SessionInfo: {
             /**
@@ -1250,6 +1540,8 @@ export interface components {
              * @description Port at the destination address. 0: the stream port, once an address is set.
              */
             destinationPort: number;
+            /** @description Sample all edge nodes all the time and keep an hour of it in memory. Off: only what somebody looks at is sampled. */
+            history: boolean;
             /**
              * Format: int64
              * @description Port of edge nodes that log requests are addressed to.
@@ -1260,6 +1552,8 @@ export interface components {
              * @description Port of edge nodes that metrics requests are addressed to.
              */
             metricsPort: number;
+            /** @description URL of a Prometheus that scrapes the edge nodes, as edge-watcher reaches it; it gives histories of more than an hour. Empty: none. */
+            prometheusURL: string;
             /** @description The cluster's service networks; edge nodes with an address in them are refused. */
             serviceCIDRs: string[];
         };
@@ -1368,6 +1662,22 @@ export interface components {
         SignIn: {
             /** @description A bearer token that the host cluster accepts */
             token: string;
+        };
+        State: {
+            /** @description Whether the newest try gave a sample */
+            available: boolean;
+            cause?: string;
+            message?: string;
+            /**
+             * Format: date-time
+             * @description Newest try that gave a sample
+             */
+            succeeded?: string;
+            /**
+             * Format: date-time
+             * @description Newest try
+             */
+            tried?: string;
         };
         Taint: {
             effect: string;
@@ -2366,6 +2676,328 @@ export interface operations {
             };
         };
     };
+    listContainerSamples: {
+        parameters: {
+            query?: {
+                /** @description Empty for all namespaces */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodSamplesList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listNodeMetrics: {
+        parameters: {
+            query?: {
+                /** @description Label selector */
+                selector?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeUsage"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listPodMetrics: {
+        parameters: {
+            query?: {
+                /** @description Label selector */
+                selector?: string;
+                /** @description Empty for all namespaces */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodUsage"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listNodeTrends: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeTrendList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     listNodes: {
         parameters: {
             query?: {
@@ -2787,6 +3419,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    getNodeSamples: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Name of the node */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeSamples"];
                 };
             };
             /** @description Unauthorized */
@@ -3621,6 +4335,90 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PodUsage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    getPodSamples: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pod */
+                namespace: string;
+                /** @description Name of the pod */
+                pod: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodSamples"];
                 };
             };
             /** @description Unauthorized */
