@@ -51,8 +51,10 @@ func ChartColumns() []string {
 	return out
 }
 
-// sampleOf turns a point into its API form; before may be nil.
-func sampleOf(before, p *Point) Sample {
+// sampleOf turns the last of some points into its API form. The others are for the
+// rates: the counters of two points in a row may be one and the same measurement.
+func sampleOf(points []Point) Sample {
+	p := &points[len(points)-1]
 	s := Sample{
 		Time:                     p.time(),
 		CPUUsageNanoCores:        p.pointer(CPUUsageNanoCores),
@@ -73,14 +75,18 @@ func sampleOf(before, p *Point) Sample {
 		DiskOperations:           p.sum(DiskReads, DiskWrites),
 		Filesystems:              p.Filesystems,
 	}
-	if before == nil {
-		return s
-	}
 	for _, c := range columns {
 		if !c.rate {
 			continue
 		}
-		if v, ok := Rate(before, p, c.field); ok {
+		i := len(points) - 2
+		for i >= 0 && points[i].timeOf(c.field) >= p.timeOf(c.field) {
+			i--
+		}
+		if i < 0 {
+			continue
+		}
+		if v, ok := Rate(&points[i], p, c.field); ok {
 			*c.per(&s) = &v
 		}
 	}
@@ -126,7 +132,7 @@ func notReported(f Field) string {
 func objectOf(name string, points []Point, history *span) Object {
 	o := Object{Name: name, Recent: []Sample{}, Unavailable: []Missing{}}
 	for i := max(0, len(points)-RecentCount); i < len(points); i++ {
-		o.Recent = append(o.Recent, sampleOf(previous(points, i), &points[i]))
+		o.Recent = append(o.Recent, sampleOf(points[:i+1]))
 	}
 	if n := len(points); n > 0 {
 		o.Unavailable = missing(&o.Recent[len(o.Recent)-1], &points[n-1])
@@ -135,13 +141,6 @@ func objectOf(name string, points []Point, history *span) Object {
 		o.History = historyOf(points, *history)
 	}
 	return o
-}
-
-func previous(points []Point, i int) *Point {
-	if i == 0 {
-		return nil
-	}
-	return &points[i-1]
 }
 
 // span of a history. Points further apart than gap have a gap between them.
@@ -153,17 +152,20 @@ type span struct {
 // historyOf puts points into columns, with a row of nulls where samples are missing.
 func historyOf(points []Point, r span) *History {
 	h := &History{Source: "memory", FromMs: r.from.UnixMilli(), ToMs: r.to.UnixMilli(), TimesMs: []int64{}, Series: map[string][]*float64{}}
+	first := 0 // since the last gap: a rate over one would hide it
 	for i := range points {
 		p := &points[i]
+		gap := i > 0 && p.At-points[i-1].At > r.gap.Milliseconds()
+		if gap {
+			first = i
+		}
 		if p.At < h.FromMs || p.At > h.ToMs {
 			continue
 		}
-		before := previous(points, i)
-		if n := len(h.TimesMs); n > 0 && p.At-h.TimesMs[n-1] > r.gap.Milliseconds() {
-			h.row(h.TimesMs[n-1]+(p.At-h.TimesMs[n-1])/2, nil)
-			before = nil // a rate over a gap would hide it
+		if gap && len(h.TimesMs) > 0 {
+			h.row(points[i-1].At+(p.At-points[i-1].At)/2, nil)
 		}
-		s := sampleOf(before, p)
+		s := sampleOf(points[first : i+1])
 		h.row(p.At, &s)
 	}
 	for _, c := range columns {

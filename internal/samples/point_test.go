@@ -47,11 +47,20 @@ func TestZeroIsNotAbsent(t *testing.T) {
 	p := Point{At: 1}
 	p.Set(SwapUsageBytes, &zero)
 	p.Set(DiskReads, nil)
-	s := sampleOf(nil, &p)
+	s := sampleOf([]Point{p})
 	if s.SwapUsageBytes == nil || *s.SwapUsageBytes != 0 {
 		t.Error("a reported zero got lost")
 	}
 	if s.DiskReads != nil || s.DiskOperations != nil || s.CPUUsageNanoCores != nil {
 		t.Error("a figure that was not reported appears")
+	}
+}
+
+// cAdvisor measures more seldom than the kubelet at times; the rate stays then.
+func TestRateOfACounterThatWasNotMeasuredAgain(t *testing.T) {
+	points := []Point{*counted(0, 0), *counted(10_000, 5000), *counted(20_000, 5000)}
+	points[2].NetworkAt = 10_000
+	if s := sampleOf(points); s.NetworkRxBytesPerSecond == nil || *s.NetworkRxBytesPerSecond != 500 {
+		t.Errorf("rate %v, want 500 as before", s.NetworkRxBytesPerSecond)
 	}
 }

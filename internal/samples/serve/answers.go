@@ -29,9 +29,9 @@ func failWith(w http.ResponseWriter, err error) {
 	fail(w, http.StatusInternalServerError, metav1.StatusReasonInternalError, err.Error())
 }
 
-// wait for the first try of nodes that nobody looked at before; whoever has not
+// waitFirst waits for the first try of nodes that nobody looked at before; whoever has not
 // answered by then delays the answer no longer.
-func wait(ctx context.Context, tried ...<-chan struct{}) {
+func waitFirst(ctx context.Context, tried ...<-chan struct{}) {
 	timer := time.NewTimer(firstSample)
 	defer timer.Stop()
 	for _, done := range tried {
@@ -59,7 +59,7 @@ func (s *Server) node(ctx context.Context, q question) (any, error) {
 	if err := s.Cluster.HasNode(ctx, q.name); err != nil {
 		return nil, err
 	}
-	wait(ctx, s.Collector.Touch(q.name))
+	waitFirst(ctx, s.Collector.Touch(q.name))
 	out := s.Store.Node(q.name, s.inMemory(q))
 	if s.fromPast(q) {
 		history, err := s.Past.Node(ctx, q.name, q.since, q.now)
@@ -82,7 +82,7 @@ func (s *Server) pod(ctx context.Context, q question) (any, error) {
 		}
 	}
 	if node != "" {
-		wait(ctx, s.Collector.Touch(node))
+		waitFirst(ctx, s.Collector.Touch(node))
 	}
 	out := s.Store.Pod(key, node, s.inMemory(q))
 	if node == "" {
@@ -142,7 +142,7 @@ func (s *Server) pods(ctx context.Context, q question) (any, error) {
 	for _, c := range tried {
 		channels = append(channels, c)
 	}
-	wait(ctx, channels...)
+	waitFirst(ctx, channels...)
 	out := samples.PodSamplesList{Type: typed("PodSamplesList"), Items: make([]samples.PodSamples, 0, len(where))}
 	for key, node := range where {
 		out.Items = append(out.Items, s.listed(key, node, tried, q))

@@ -3,8 +3,10 @@ package serve
 import (
 	"context"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
@@ -17,6 +19,7 @@ const (
 	frontProxyNamespace = metav1.NamespaceSystem
 	frontProxyConfig    = "extension-apiserver-authentication"
 	frontProxyCA        = "requestheader-client-ca-file"
+	caTimeout           = 15 * time.Second
 )
 
 // frontProxy recognises kube-apiserver, and follows a change of its CA.
@@ -31,11 +34,16 @@ func frontProxy(ctx context.Context, kube kubernetes.Interface) (authenticator.R
 	if err := headers.RunOnce(ctx); err != nil {
 		return nil, fmt.Errorf("read ConfigMap %s/%s: %w", frontProxyNamespace, frontProxyConfig, err)
 	}
-	if err := ca.RunOnce(ctx); err != nil {
-		return nil, fmt.Errorf("read ConfigMap %s/%s: %w", frontProxyNamespace, frontProxyConfig, err)
-	}
 	go headers.Run(ctx, 1)
 	go ca.Run(ctx, 1)
+	// Without the CA every caller would be refused, and the API marked as not available.
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, caTimeout, true, func(context.Context) (bool, error) {
+		_, known := ca.VerifyOptions()
+		return known, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ConfigMap %s/%s holds no %s (is kube-apiserver run with --requestheader-client-ca-file?): %w", frontProxyNamespace, frontProxyConfig, frontProxyCA, err)
+	}
 	return headerrequest.NewDynamicVerifyOptionsSecure(
 		ca.VerifyOptions,
 		headerrequest.StringSliceProviderFunc(headers.AllowedClientNames),
