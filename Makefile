@@ -13,8 +13,8 @@ KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kube
 
 # Debian packages that the sandbox and the tests need.
 DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 procps busybox-static
-# What the browser tests need besides.
-DEBIAN_BROWSER := chromium fonts-noto-cjk curl
+# What the browser and metrics tests need besides.
+DEBIAN_BROWSER := chromium fonts-noto-cjk curl prometheus
 
 # Directory with real cloudcore and edgecore programs; empty: the stand-ins.
 KUBEEDGE ?=
@@ -47,7 +47,7 @@ deps: ## Install the Debian packages that the sandbox needs
 	@sandbox/install-debian.sh $(DEBIAN)
 
 .PHONY: deps-test
-deps-test: deps ## Install what the browser tests need besides
+deps-test: deps ## Install what the tests need besides
 	@sandbox/install-debian.sh $(DEBIAN_BROWSER)
 
 .PHONY: build

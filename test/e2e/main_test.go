@@ -22,6 +22,7 @@ var site struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Kubectl    string `json:"kubectl"`
 	KubeEdge   string `json:"kubeedge"`
+	Burner     string `json:"burner"`
 	Console    struct {
 		URL string `json:"url"`
 	} `json:"console"`
