@@ -13,8 +13,8 @@ KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kube
 
 # Debian packages that the sandbox and the tests need.
 DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 procps busybox-static
-# What the browser tests need besides.
-DEBIAN_BROWSER := chromium fonts-noto-cjk curl
+# What the browser and metrics tests need besides.
+DEBIAN_BROWSER := chromium fonts-noto-cjk curl prometheus
 
 # Directory with real cloudcore and edgecore programs; empty: the stand-ins.
 KUBEEDGE ?=
@@ -47,7 +47,7 @@ deps: ## Install the Debian packages that the sandbox needs
 	@sandbox/install-debian.sh $(DEBIAN)
 
 .PHONY: deps-test
-deps-test: deps ## Install what the browser tests need besides
+deps-test: deps ## Install what the tests need besides
 	@sandbox/install-debian.sh $(DEBIAN_BROWSER)
 
 .PHONY: build
@@ -76,7 +76,7 @@ build-product: web
 build-sandbox:
 	@mkdir -p bin/kube bin/standin
 	@cd sandbox && ./progress.sh "building the sandbox and the stand-ins" bash -c '\
-		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause && \
+		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause ./burner && \
 		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/standin/ ./standin/cloudcore ./standin/edgecore ./standin/edgesim'
 	@cd sandbox && ./progress.sh "building Kubernetes $(KUBE_VERSION) from source (about 12 minutes the first time)" \
 		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes

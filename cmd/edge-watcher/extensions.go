@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/samples/serve"
 	"github.com/edgeway-io/edgeway/internal/streamcert"
 	"github.com/edgeway-io/edgeway/internal/watcher"
 	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
@@ -17,7 +18,7 @@ import (
 // extensions are the controllers of other packages, in the order in which they are
 // added.
 func extensions(log *slog.Logger) []watcher.Extension {
-	return []watcher.Extension{streamCertificate(log), joining()}
+	return []watcher.Extension{streamCertificate(log), joining(), figures(log)}
 }
 
 // streamCertificate keeps CloudStream's certificate from running out.
@@ -42,6 +43,17 @@ func joining() watcher.Extension {
 				return err
 			}
 			return enrollment.SetupWithManager(mgr, options)
+		},
+	}
+}
+
+// figures takes and serves the samples of nodes, pods and containers.
+func figures(log *slog.Logger) watcher.Extension {
+	var options serve.Options
+	return watcher.Extension{
+		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
+		Setup: func(mgr ctrl.Manager, _ *watcher.Options) error {
+			return serve.SetupWithManager(mgr, options, log)
 		},
 	}
 }

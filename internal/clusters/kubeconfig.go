@@ -127,3 +127,11 @@ func (k *Kubeconfig) ForUser(name string, user User) (*rest.Config, error) {
 	}
 	return own, nil
 }
+
+// Namespace that a cluster's context names; "default" when it names none.
+func (k *Kubeconfig) Namespace(name string) string {
+	if context := k.config.Contexts[name]; context != nil && context.Namespace != "" {
+		return context.Namespace
+	}
+	return "default"
+}

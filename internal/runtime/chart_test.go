@@ -30,6 +30,7 @@ func TestRender(t *testing.T) {
 	everything.CloudHub.QUIC.Enable = true
 	everything.EdgeWatcher.DestinationAddress = "192.168.1.10"
 	everything.EdgeWatcher.ServiceCIDRs = []string{"10.96.0.0/12"}
+	everything.EdgeWatcher.History, everything.EdgeWatcher.PrometheusURL = true, "http://prometheus.monitoring.svc:9090"
 	everything.StreamGuard.Admit = []string{"10.0.0.7", "10.1.0.0/16"}
 	everything.StreamGuard.AdmitPods = []string{"observability/app in (agent,collector)"}
 	everything.IptablesOperator.Backend = settings.BackendIptables

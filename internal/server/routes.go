@@ -44,6 +44,7 @@ func (s *Server) routes() {
 	s.kubeEdgeRoutes()
 	s.nodeRoutes()
 	s.podRoutes()
+	s.metricsRoutes()
 	s.logRoutes()
 	s.terminalRoutes()
 	s.enrollmentRoutes()

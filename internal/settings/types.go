@@ -66,6 +66,8 @@ type EdgeWatcher struct {
 	LogPort            int      `json:"logPort" minimum:"1" maximum:"65535" doc:"Port of edge nodes that log requests are addressed to."`
 	MetricsPort        int      `json:"metricsPort" minimum:"1" maximum:"65535" doc:"Port of edge nodes that metrics requests are addressed to."`
 	ServiceCIDRs       []string `json:"serviceCIDRs" doc:"The cluster's service networks; edge nodes with an address in them are refused."`
+	History            bool     `json:"history" doc:"Sample all edge nodes all the time and keep an hour of it in memory. Off: only what somebody looks at is sampled."`
+	PrometheusURL      string   `json:"prometheusURL" doc:"URL of a Prometheus that scrapes the edge nodes, as edge-watcher reaches it; it gives histories of more than an hour. Empty: none."`
 }
 
 // StreamGuard admits callers to CloudStream.

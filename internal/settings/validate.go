@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -187,6 +188,9 @@ func checkEdgeWatcher(s Settings, f ClusterFacts) []Problem {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			out = append(out, refuse(fmt.Sprintf("edgeWatcher.serviceCIDRs[%d]", i), cidr, "NotANetwork", "not a network in CIDR form", "write it as 10.96.0.0/12"))
 		}
+	}
+	if u, err := url.Parse(w.PrometheusURL); w.PrometheusURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+		out = append(out, refuse("edgeWatcher.prometheusURL", w.PrometheusURL, "NotAURL", "not the http or https URL of a Prometheus", "write it as http://prometheus.monitoring.svc:9090, or leave it empty"))
 	}
 	return sortProblems(out)
 }

@@ -64,6 +64,8 @@ func TestBadValues(t *testing.T) {
 		"edgeWatcher.logPort":                    {"0", "-1", "65536", "1.5", `"10350"`},
 		"edgeWatcher.metricsPort":                {"0", "-1", "65536", "1.5", `"10250"`},
 		"edgeWatcher.serviceCIDRs":               {"[10.96.0.0]", "[10.96.0.0/33]", "[x]", `[""]`, "10.96.0.0/12"},
+		"edgeWatcher.history":                    bools,
+		"edgeWatcher.prometheusURL":              {"prometheus:9090", "ftp://x", "http://", "7", "prometheus", "//x"},
 		"streamGuard.enable":                     bools,
 		"streamGuard.admit":                      {"[0.0.0.0/0]", `["::/0"]`, "[prometheus]", "[10.0.0.0/33]", `[""]`, "10.0.0.1"},
 		"streamGuard.admitPods":                  {"[metrics-server]", `["kube-system/"]`, `["/app=x"]`, `["a b/app=x"]`, `["ns/a in"]`, "ns/a=b", "[7]"},

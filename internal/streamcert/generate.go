@@ -15,57 +15,62 @@ import (
 // lifetime of the certificate; Ensure replaces it after two thirds.
 const lifetime = 365 * 24 * time.Hour
 
-// pair is a certificate with its CA, in PEM.
-type pair struct {
-	ca, cert, key []byte
-	notAfter      time.Time
+// Pair is a server certificate with its CA, in PEM.
+type Pair struct {
+	CA, Cert, Key []byte
+	NotAfter      time.Time
 }
 
-func (p pair) data() map[string][]byte {
-	return map[string][]byte{KeyCA: p.ca, KeyCert: p.cert, KeyKey: p.key}
+func (p Pair) data() map[string][]byte {
+	return map[string][]byte{KeyCA: p.CA, KeyCert: p.Cert, KeyKey: p.Key}
 }
 
-// generate makes a CA, signs one server certificate with it and forgets the
-// CA's key: every renewal brings a CA of its own, since only CloudCore reads it.
-func generate(namespace string, now time.Time) (pair, error) {
+// generate makes CloudStream's certificate.
+func generate(namespace string, now time.Time) (Pair, error) {
+	return Generate("edgeway stream CA", "cloudstream", serviceNames(namespace), now)
+}
+
+// Generate makes a CA, signs one server certificate for dnsNames with it and forgets
+// the CA's key: every renewal brings a CA of its own. It lives for a year.
+func Generate(caName, name string, dnsNames []string, now time.Time) (Pair, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, fmt.Errorf("make CA key: %w", err)
+		return Pair{}, fmt.Errorf("make CA key: %w", err)
 	}
-	ca, err := template("edgeway stream CA", now)
+	ca, err := template(caName, now)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	ca.IsCA, ca.BasicConstraintsValid = true, true
 	ca.KeyUsage = x509.KeyUsageCertSign
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	if err != nil {
-		return pair{}, fmt.Errorf("sign CA: %w", err)
+		return Pair{}, fmt.Errorf("sign CA: %w", err)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair{}, fmt.Errorf("make key: %w", err)
+		return Pair{}, fmt.Errorf("make key: %w", err)
 	}
-	leaf, err := template("cloudstream", now)
+	leaf, err := template(name, now)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
-	leaf.DNSNames = serviceNames(namespace)
+	leaf.DNSNames = dnsNames
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {
-		return pair{}, fmt.Errorf("sign certificate: %w", err)
+		return Pair{}, fmt.Errorf("sign certificate: %w", err)
 	}
 	keyDER, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
-		return pair{}, fmt.Errorf("encode key: %w", err)
+		return Pair{}, fmt.Errorf("encode key: %w", err)
 	}
-	return pair{
-		ca:       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
-		cert:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leafDER}),
-		key:      pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
-		notAfter: leaf.NotAfter,
+	return Pair{
+		CA:       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
+		Cert:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leafDER}),
+		Key:      pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
+		NotAfter: leaf.NotAfter,
 	}, nil
 }
 

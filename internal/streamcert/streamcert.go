@@ -58,7 +58,7 @@ func Ensure(ctx context.Context, client kubernetes.Interface, namespace string, 
 	if _, err := secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
 		return Result{}, fmt.Errorf("renew Secret %s/%s: %w", namespace, SecretName, err)
 	}
-	return Result{NotAfter: pair.notAfter, Renewed: true}, nil
+	return Result{NotAfter: pair.NotAfter, Renewed: true}, nil
 }
 
 func create(ctx context.Context, client kubernetes.Interface, namespace string, now time.Time) (Result, error) {
@@ -81,7 +81,7 @@ func create(ctx context.Context, client kubernetes.Interface, namespace string, 
 	if err != nil {
 		return Result{}, fmt.Errorf("create Secret %s/%s: %w", namespace, SecretName, err)
 	}
-	return Result{NotAfter: pair.notAfter, Created: true}, nil
+	return Result{NotAfter: pair.NotAfter, Created: true}, nil
 }
 
 // usable parses the certificate and asks for all three files and enough life.

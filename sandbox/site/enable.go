@@ -42,12 +42,12 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 }
 
 // finish makes the sign-in tokens and the report.
-func (s Site) finish(ctx context.Context, w io.Writer, c cluster.Cluster) error {
+func (s Site) finish(ctx context.Context, w io.Writer, c cluster.Cluster, set imageSet) error {
 	r := Report{Kubeconfig: filepath.Join(s.Dir, "kubeconfig"), Kubectl: filepath.Join(c.BinDir, "kubectl"), KubeEdge: standIn, Hosts: s.Hosts()}
 	if s.KubeEdgeDir != "" {
 		r.KubeEdge = s.KubeEdgeDir
 	}
-	r.Console.URL = consoleURL()
+	r.Console.URL, r.Burner = consoleURL(), set.burner.Ref
 	if err := c.SharedKubeconfig(r.Kubeconfig); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 type imageSet struct {
 	pause, busybox, metricsServer    images.Image
 	cloudCore, edgeWatcher, operator images.Image
-	probe                            images.Image
+	probe, burner                    images.Image
 }
 
 // cloud, worker and edge are what the hosts of each kind load: the product may
@@ -26,7 +26,7 @@ func (i imageSet) worker() []images.Image {
 	return append(i.cloud(), i.busybox, i.metricsServer)
 }
 
-func (i imageSet) edge() []images.Image { return []images.Image{i.pause, i.busybox, i.probe} }
+func (i imageSet) edge() []images.Image { return []images.Image{i.pause, i.busybox, i.probe, i.burner} }
 
 const standIn = "stand-in"
 
@@ -55,6 +55,7 @@ func (s Site) buildImages() (imageSet, error) {
 		{s.program("edge-watcher"), &set.edgeWatcher},
 		{operator, &set.operator},
 		{s.program("edgeway-probe"), &set.probe},
+		{s.program("burner"), &set.burner},
 		{images.Spec{
 			Name:       "metrics-server",
 			Files:      []images.File{{Path: "/usr/local/bin/metrics-server", From: filepath.Join(s.BinDir, "kube", "kubernetes")}},

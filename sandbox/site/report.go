@@ -33,8 +33,10 @@ type Report struct {
 		Viewer string `json:"viewer"`
 	} `json:"tokens"`
 	// KubeEdge is "stand-in" or the directory of the real programs.
-	KubeEdge string     `json:"kubeedge"`
-	Hosts    []HostInfo `json:"hosts"`
+	KubeEdge string `json:"kubeedge"`
+	// Burner is the image of the program that uses a known amount of everything.
+	Burner string     `json:"burner"`
+	Hosts  []HostInfo `json:"hosts"`
 }
 
 func (s Site) reportFile() string { return filepath.Join(s.Dir, "site.json") }

@@ -64,7 +64,7 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 	if err := runSteps(ctx, w, time.Now(), steps); err != nil {
 		return err
 	}
-	return s.finish(ctx, w, c)
+	return s.finish(ctx, w, c, set)
 }
 
 func (s Site) startCloudNodes(ctx context.Context, c cluster.Cluster, set imageSet) error {

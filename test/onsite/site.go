@@ -23,7 +23,9 @@ type Site struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Kubectl    string `json:"kubectl"`
 	KubeEdge   string `json:"kubeedge"`
-	Console    struct {
+	// Burner is the image of the program that burns a known amount.
+	Burner  string `json:"burner"`
+	Console struct {
 		URL string `json:"url"`
 	} `json:"console"`
 	Tokens struct {

@@ -3,8 +3,6 @@ import { api, data } from './client';
 
 /** How often lists refresh themselves, in milliseconds. */
 const live = 4_000;
-/** metrics-server takes a sample every 15 s. */
-const metrics = 7_500;
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
@@ -74,14 +72,6 @@ export const nodeEventsQuery = (cluster: string, node: string) =>
     refetchInterval: live,
   });
 
-export const nodeMetricsQuery = (cluster: string, node: string) =>
-  queryOptions({
-    queryKey: ['node-metrics', cluster, node],
-    queryFn: () =>
-      data(api.GET('/api/v1/clusters/{cluster}/nodes/{node}/metrics', { params: { path: { cluster, node } } })),
-    refetchInterval: metrics,
-  });
-
 export const podsQuery = (cluster: string, filter: { namespace?: string; node?: string }) =>
   queryOptions({
     queryKey: ['pods', cluster, filter],
@@ -107,14 +97,6 @@ export const podEventsQuery = (cluster: string, namespace: string, pod: string) 
     queryFn: () =>
       data(api.GET('/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/events', podPath(cluster, namespace, pod))),
     refetchInterval: live,
-  });
-
-export const podMetricsQuery = (cluster: string, namespace: string, pod: string) =>
-  queryOptions({
-    queryKey: ['pod-metrics', cluster, namespace, pod],
-    queryFn: () =>
-      data(api.GET('/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/metrics', podPath(cluster, namespace, pod))),
-    refetchInterval: metrics,
   });
 
 export const podYamlQuery = (cluster: string, namespace: string, pod: string) =>

@@ -1,7 +1,6 @@
 import { render, screen } from '@testing-library/react';
 import { beforeAll, expect, test } from 'vitest';
 import { startI18n } from '../lib/i18n';
-import { addSample } from './samples';
 import { Cpu, Memory } from './usage';
 
 beforeAll(() => startI18n('en'));
@@ -21,12 +20,4 @@ test('figures carry units and their share', () => {
   );
   expect(screen.getByText(/0\.25 cores · 25%/)).toBeTruthy();
   expect(screen.getByText('64 MiB')).toBeTruthy();
-});
-
-test('samples are kept once each, and a failed one is a gap', () => {
-  const at = '2026-01-02T03:04:05Z';
-  const one = addSample([], { available: true, cpuNanoCores: 1, timestamp: at }, 0);
-  expect(addSample(one, { available: true, cpuNanoCores: 1, timestamp: at }, 0)).toHaveLength(1);
-  const gap = addSample(one, { available: false, cause: 'Timeout' }, Date.parse(at) + 15_000);
-  expect(gap[1]).toMatchObject({ cpu: undefined, cause: 'Timeout' });
 });

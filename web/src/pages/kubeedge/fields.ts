@@ -50,6 +50,8 @@ export const groups: { name: string; fields: Field[] }[] = [
       { path: 'edgeWatcher.destinationPort', kind: 'number' },
       { path: 'edgeWatcher.logPort', kind: 'number' },
       { path: 'edgeWatcher.metricsPort', kind: 'number' },
+      { path: 'edgeWatcher.history', kind: 'switch' },
+      { path: 'edgeWatcher.prometheusURL', kind: 'text' },
     ],
   },
   {

@@ -4,10 +4,9 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
-import { nodeEventsQuery, nodeMetricsQuery, nodeQuery, podsQuery, rightsQuery } from '../../api/queries';
+import { nodeEventsQuery, nodeQuery, podsQuery, rightsQuery } from '../../api/queries';
 import { Age, Conditions, Events, Facts, Pairs, taintText } from '../../components/detail';
 import { useParam } from '../../components/list-state';
-import { LiveChart } from '../../components/live-chart';
 import { PageHead } from '../../components/page';
 import { InlineError, Loaded } from '../../components/states';
 import { NodeState, Tunnel } from '../../components/status';
@@ -15,6 +14,7 @@ import { Cpu, Memory } from '../../components/usage';
 import { bytes, cores } from '../../lib/format';
 import { PodTable } from '../pods/pods';
 import { Leave } from './leave';
+import { NodeMonitoring } from './monitoring';
 
 export function NodePage() {
   const { t } = useTranslation();
@@ -49,7 +49,7 @@ export function NodePage() {
             <>
               {tab === 'overview' && <Overview node={found} />}
               {tab === 'pods' && <PodsOfNode cluster={cluster} node={node} />}
-              {tab === 'monitoring' && <Monitoring cluster={cluster} node={found} />}
+              {tab === 'monitoring' && <NodeMonitoring cluster={cluster} node={node} />}
               {tab === 'events' && <EventsOfNode cluster={cluster} node={node} />}
               {tab === 'metadata' && (
                 <Facts
@@ -166,9 +166,4 @@ function PodsOfNode({ cluster, node }: { cluster: string; node: string }) {
 function EventsOfNode({ cluster, node }: { cluster: string; node: string }) {
   const events = useQuery(nodeEventsQuery(cluster, node));
   return <Loaded query={events}>{(list) => <Events events={list} />}</Loaded>;
-}
-
-function Monitoring({ cluster, node }: { cluster: string; node: Schemas['NodeDetail'] }) {
-  const query = useQuery(nodeMetricsQuery(cluster, node.name));
-  return <Loaded query={query}>{(usage) => <LiveChart id={`node/${cluster}/${node.name}`} usage={usage} of={node.allocatable} />}</Loaded>;
 }

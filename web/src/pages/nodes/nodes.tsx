@@ -14,6 +14,7 @@ import { Empty, Loaded, NoMatch } from '../../components/states';
 import { NodeState, Tunnel } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { Arrivals } from './arrivals';
+import { Trends } from './trends';
 
 type Node = Schemas['Node'];
 
@@ -64,6 +65,7 @@ export function Nodes() {
 function NodeList({ cluster, list, mayJoin, role }: { cluster: string; list: Schemas['NodeList']; mayJoin: boolean; role: string }) {
   const [search, setSearch] = useParam('search');
   const [state, setState] = useParam('state');
+  const [view, setView] = useParam('view', 'list');
   const { t } = useTranslation();
   const sort = useSort('name');
   const shown = useMemo(() => {
@@ -89,6 +91,13 @@ function NodeList({ cluster, list, mayJoin, role }: { cluster: string; list: Sch
               ))}
             </ToggleGroup>
           </ToolbarItem>
+          <ToolbarItem>
+            <ToggleGroup aria-label={t('monitoring.view')}>
+              {['list', 'trends'].map((v) => (
+                <ToggleGroupItem key={v} buttonId={`view-${v}`} text={t(`monitoring.views.${v}`)} isSelected={view === v} onChange={() => setView(v)} />
+              ))}
+            </ToggleGroup>
+          </ToolbarItem>
         </ToolbarContent>
       </Toolbar>
       {shown.length === 0 ? (
@@ -98,6 +107,8 @@ function NodeList({ cluster, list, mayJoin, role }: { cluster: string; list: Sch
             setState('');
           }}
         />
+      ) : view === 'trends' ? (
+        <Trends cluster={cluster} nodes={shown} />
       ) : (
         <NodeTable cluster={cluster} nodes={shown} sort={sort} podsCause={list.podsCause} />
       )}

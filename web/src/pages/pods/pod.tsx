@@ -4,14 +4,14 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
-import { podEventsQuery, podMetricsQuery, podQuery, podYamlQuery } from '../../api/queries';
+import { podEventsQuery, podQuery, podYamlQuery } from '../../api/queries';
 import { Age, Events, Facts, Pairs } from '../../components/detail';
 import { useParam } from '../../components/list-state';
-import { LiveChart } from '../../components/live-chart';
 import { PageHead } from '../../components/page';
 import { InlineError, Loaded } from '../../components/states';
 import { PodStatus } from '../../components/status';
 import { dateTime } from '../../lib/format';
+import { PodMonitoring } from './monitoring';
 import { Containers, Environment, Scheduling, Volumes } from './parts';
 
 interface Where {
@@ -72,7 +72,7 @@ export function PodPage() {
                           ]}
                         />
                       )}
-                      {tab === 'monitoring' && <Monitoring where={where} />}
+                      {tab === 'monitoring' && <PodMonitoring {...where} />}
                       {tab === 'environment' && <Environment pod={p} />}
                       {tab === 'events' && <PodEvents where={where} />}
                     </CardBody>
@@ -176,9 +176,4 @@ function Delete({ where, close }: { where: Where; close: () => void }) {
 function PodEvents({ where }: { where: Where }) {
   const events = useQuery(podEventsQuery(where.cluster, where.namespace, where.pod));
   return <Loaded query={events}>{(list) => <Events events={list} />}</Loaded>;
-}
-
-function Monitoring({ where }: { where: Where }) {
-  const metrics = useQuery(podMetricsQuery(where.cluster, where.namespace, where.pod));
-  return <Loaded query={metrics}>{(m) => <LiveChart id={`pod/${where.cluster}/${where.namespace}/${where.pod}`} usage={m.usage} />}</Loaded>;
 }
