@@ -133,10 +133,10 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 			}
 			return l.run(ctx)
 		},
+		(&foreignLooker{log: log, netNS: ownNetNS, report: report, remains: remainsOf(backend)}).run,
 		l.purger.run,
 		(&statusWriter{log: log, client: mgr.GetClient(), report: report}).run,
 		(&counterReader{log: log, backend: backend, report: report}).run,
-		(&foreignLooker{log: log, netNS: ownNetNS, report: report, remains: remainsOf(backend)}).run,
 	}
 	for _, t := range tasks {
 		if err := mgr.Add(t); err != nil {
