@@ -5,8 +5,11 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -61,6 +64,27 @@ func TestStatusIsStoredOnceAndOnlyWhenItDiffers(t *testing.T) {
 	}
 	if err := c.Get(t.Context(), client.ObjectKey{Name: "cloud-1"}, &stored); err != nil || stored.Status.Routes != 8 {
 		t.Errorf("after a deletion the stored status is %+v (%v), want 8 routes", stored.Status, err)
+	}
+}
+
+func TestUnfilteredBridgesAreReported(t *testing.T) {
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	plan := netrules.Plan{Rules: netrules.Rules{Guard: netrules.Guard{Enabled: true}}}
+	for _, c := range []struct {
+		bridges []string
+		reason  string
+	}{{nil, "Guarding"}, {[]string{"cni0"}, "GuardingExceptBridges"}, {nil, "Guarding"}} {
+		r.bridges = func() ([]string, error) { return c.bridges, nil }
+		r.checkHost(netrules.NewModel())
+		r.applied("nftables", "hash", plan, netrules.Result{}, true)
+		status, _ := r.snapshot()
+		got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionGuarded)
+		if got == nil || got.Status != metav1.ConditionTrue || got.Reason != c.reason {
+			t.Errorf("with bridges %v, Guarded is %+v, want True, %s", c.bridges, got, c.reason)
+		}
+		if len(c.bridges) > 0 && !strings.Contains(got.Message, "cni0") {
+			t.Errorf("message %q does not name the bridge", got.Message)
+		}
 	}
 }
 
