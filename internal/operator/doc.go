@@ -2,7 +2,7 @@
 // host's network namespace, and keeps the kernel's routes to edge nodes equal to
 // the API's EdgeRouteSlices and EdgeRouteTargets.
 //
-// One goroutine owns the model and the kernel (loop.go). It is fed by informers
-// (feed.go), and feeds the purge of connection tracking (purge.go) and the report
+// One goroutine owns the model and the kernel (loop.go). It is fed by reflectors
+// that keep no objects (watch.go, feed.go), and feeds the purge of connection tracking (purge.go) and the report
 // in CloudNodeRoutes (status.go). When it ends, the kernel keeps what it holds.
 package operator

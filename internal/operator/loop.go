@@ -108,7 +108,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 func (l *loop) dueCheck() netrules.Check {
-	l.report.checkRoutes(l.model)
+	l.report.checkHost(l.model)
 	if l.model.Len() <= cheapRoutes || time.Since(l.lastDeep) >= deepCheckEvery {
 		return netrules.CheckAll
 	}
@@ -235,7 +235,7 @@ func (l *loop) announce(plan netrules.Plan, res netrules.Result, took time.Durat
 	}
 	if first {
 		l.log.Info("kernel holds the routes", "backend", l.backend.Name(), "routes", plan.Count, "written", res.Written, "took", took)
-		l.report.checkRoutes(l.model)
+		l.report.checkHost(l.model)
 		go returnMemory()
 	}
 	if first || res.Written {

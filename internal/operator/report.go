@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/internal/netrules/host"
 )
 
 const (
@@ -28,18 +29,22 @@ const (
 type report struct {
 	node     string
 	routable func(netip.Addr) (bool, error)
+	// bridges lists those that forward past all rules.
+	bridges func() ([]string, error)
 
 	mu      sync.Mutex
 	want    v1alpha1.CloudNodeRoutesStatus
 	stored  *v1alpha1.CloudNodeRoutes
 	lastErr error
 	invalid error
-	ready   bool
-	signal  chan struct{}
+	// unfiltered is what bridges said last.
+	unfiltered []string
+	ready      bool
+	signal     chan struct{}
 }
 
 func newReport(node string, routable func(netip.Addr) (bool, error)) *report {
-	return &report{node: node, routable: routable, signal: make(chan struct{}, 1)}
+	return &report{node: node, routable: routable, bridges: host.UnfilteredBridges, signal: make(chan struct{}, 1)}
 }
 
 // change edits the wanted status and wakes the writer.
@@ -102,6 +107,10 @@ func (r *report) guarded(g netrules.Guard, known bool) {
 		r.condition(v1alpha1.ConditionGuarded, false, "NoFacts", "edge-watcher has not published what to guard.")
 	case !g.Enabled:
 		r.condition(v1alpha1.ConditionGuarded, false, "Disabled", "The stream guard is switched off.")
+	case len(r.unfiltered) > 0:
+		r.condition(v1alpha1.ConditionGuarded, true, "GuardingExceptBridges", fmt.Sprintf(
+			"Only cloud nodes and admitted addresses reach CloudStream through this node, but pods on one bridge (%s) reach each other past every rule. Set net.bridge.bridge-nf-call-iptables and net.bridge.bridge-nf-call-ip6tables to 1.",
+			strings.Join(r.unfiltered[:min(len(r.unfiltered), maxNamed)], ", ")))
 	default:
 		r.condition(v1alpha1.ConditionGuarded, true, "Guarding", "Only cloud nodes and admitted addresses reach CloudStream through this node.")
 	}
@@ -116,6 +125,14 @@ func (r *report) gone(backend string) {
 		r.condition(v1alpha1.ConditionApplied, false, v1alpha1.ReasonRemoved, "All rules were removed, as the uninstall asked.")
 		r.condition(v1alpha1.ConditionGuarded, false, v1alpha1.ReasonRemoved, "All rules were removed, as the uninstall asked.")
 	})
+}
+
+// checkHost looks at what the node's own network means for routes and guard.
+func (r *report) checkHost(m *netrules.Model) {
+	r.checkRoutes(m)
+	if names, err := r.bridges(); err == nil {
+		r.change(func() { r.unfiltered = names })
+	}
 }
 
 // checkRoutes looks for edge addresses that the kernel has no route to: it refuses

@@ -5,9 +5,11 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -108,6 +110,27 @@ func TestRestartKeepsWhatWasStored(t *testing.T) {
 	r.applied("nftables", "hash", netrules.Plan{Count: 9}, netrules.Result{}, true)
 	if got := stored(); got.Routes != 9 || len(got.Addresses) != 1 {
 		t.Errorf("after an update of the kernel the report is %+v, want 9 routes and one address", got)
+	}
+}
+
+func TestUnfilteredBridgesAreReported(t *testing.T) {
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	plan := netrules.Plan{Rules: netrules.Rules{Guard: netrules.Guard{Enabled: true}}}
+	for _, c := range []struct {
+		bridges []string
+		reason  string
+	}{{nil, "Guarding"}, {[]string{"cni0"}, "GuardingExceptBridges"}, {nil, "Guarding"}} {
+		r.bridges = func() ([]string, error) { return c.bridges, nil }
+		r.checkHost(netrules.NewModel())
+		r.applied("nftables", "hash", plan, netrules.Result{}, true)
+		status, _ := r.snapshot()
+		got := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionGuarded)
+		if got == nil || got.Status != metav1.ConditionTrue || got.Reason != c.reason {
+			t.Errorf("with bridges %v, Guarded is %+v, want True, %s", c.bridges, got, c.reason)
+		}
+		if len(c.bridges) > 0 && !strings.Contains(got.Message, "cni0") {
+			t.Errorf("message %q does not name the bridge", got.Message)
+		}
 	}
 }
 

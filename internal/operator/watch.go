@@ -63,7 +63,7 @@ func (f *feed) watch(ctx context.Context, cfg *rest.Config, scheme *runtime.Sche
 		synced = append(synced, s.synced)
 		lw := toolscache.NewListWatchFromClient(rc, w.resource, "", fields.Everything())
 		lw.ListWithContextFunc = trimmed(lw.ListWithContextFunc)
-		r := toolscache.NewReflectorWithOptions(lw, w.object, s, toolscache.ReflectorOptions{Name: w.kind, Backoff: reconnect()})
+		r := toolscache.NewReflectorWithOptions(lw, w.object, s, toolscache.ReflectorOptions{Name: w.kind, Backoff: retryPolicy()})
 		r.WatchListPageSize = listPage
 		go r.RunWithContext(ctx)
 	}
@@ -77,7 +77,7 @@ func (f *feed) watch(ctx context.Context, cfg *rest.Config, scheme *runtime.Sche
 	return nil
 }
 
-func reconnect() *apiwait.Backoff {
+func retryPolicy() *apiwait.Backoff {
 	return &apiwait.Backoff{Duration: reconnectMin, Cap: reconnectMax, Steps: 10, Factor: 2, Jitter: 0.5}
 }
 

@@ -3,10 +3,12 @@ package netns
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/internal/netrules/host"
 	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
 
@@ -92,6 +94,7 @@ func TestGuardOfBridgedPods(t *testing.T) {
 				b := s.bridge(filtered)
 				s.routes(route("a", edgeA, "10351"), route("a", edgeA6, "10351")).targets(guardFacts(), "10.9.5.3 fd00:5::3")
 				s.apply(netrules.Trust)
+				s.unfiltered(map[bool][]string{true: nil, false: {"br0"}}[filtered])
 				for _, address := range []string{edgeA + ":10250", "[" + edgeA6 + "]:10250"} {
 					s.dropped(b.client, address)
 				}
@@ -106,6 +109,21 @@ func TestGuardOfBridgedPods(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// unfiltered wants the node's bridges of these names to be reported.
+func (s *site) unfiltered(want []string) {
+	s.t.Helper()
+	err := s.node.Do(func() error {
+		got, err := host.UnfilteredBridges()
+		if !slices.Equal(got, want) {
+			s.t.Errorf("unfiltered bridges are %v (%v), want %v", got, err, want)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Error(err)
 	}
 }
 
