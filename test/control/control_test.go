@@ -267,3 +267,13 @@ func (p *program) kill(t *testing.T) {
 	}
 	<-p.done
 }
+
+// waitEnd waits until the program has ended by itself.
+func (p *program) waitEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Fatalf("%s runs on after %v", p.cmd.Path, patience)
+	}
+}

@@ -78,14 +78,7 @@ func TestUninstallWaitsForOperators(t *testing.T) {
 	default:
 	}
 	reportRemoved(t, "b")
-	eventually(t, "the end", func() error {
-		select {
-		case <-p.done:
-			return nil
-		default:
-			return errUnexpected
-		}
-	})
+	p.waitEnd(t)
 	if p.err != nil {
 		t.Errorf("it failed: %v", p.err)
 	}
@@ -125,14 +118,7 @@ func TestUninstallIsBounded(t *testing.T) {
 	operators(t)
 	podOn(t, "operator-a", v1alpha1.OperatorDaemonSet, "a")
 	p := start(t, "iptables-operator", "uninstall", "--kubeconfig="+kubeconfigOf(t, "edgeway-uninstall", ""), "--timeout=5s")
-	eventually(t, "the end", func() error {
-		select {
-		case <-p.done:
-			return nil
-		default:
-			return errUnexpected
-		}
-	})
+	p.waitEnd(t)
 	if p.err != nil || !strings.Contains(p.output(), "may remain") {
 		t.Errorf("it ended with %v, want success and a word about node a", p.err)
 	}
