@@ -111,5 +111,5 @@ e2e: ## End-to-end tests against the site that is up
 	npm --prefix web run e2e
 
 .PHONY: bench
-bench: build ## Measure what the documents promise (idle machine); ONLY=name,name for some
+bench: deps build ## Measure what the documents promise (idle machine, as root, half an hour); ONLY=name,name for some
 	go run ./test/bench $(if $(ONLY),-only $(ONLY))
