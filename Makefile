@@ -120,5 +120,5 @@ soak: check-machine deps-test build ## Connections under a thousand changes, a r
 	if [ -z "$$had" ]; then bin/sandbox down; fi; exit $$status
 
 .PHONY: bench
-bench: build ## Measure what the documents promise (idle machine); ONLY=name,name for some
+bench: deps build ## Measure what the documents promise (idle machine, as root, half an hour); ONLY=name,name for some
 	go run ./test/bench $(if $(ONLY),-only $(ONLY))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -186,16 +187,17 @@ func newSocket() (int, error) {
 // time is that of the connect alone.
 func connect(fd int, addr netip.Addr) (who byte, took time.Duration, err error) {
 	defer func() { _ = unix.Close(fd) }() // reset by SO_LINGER
-	// A reset leaves no port waiting; a reply that never comes must not hang us.
-	err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	if err == nil {
-		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2})
-	}
-	if err == nil {
-		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: 2})
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("prepare a socket: %w", err)
+	for _, err := range []error{
+		// A reset leaves no port waiting.
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
+		// What never answers ends after seconds. No SO_SNDTIMEO for that: with it a signal
+		// of the Go runtime would interrupt the connect.
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_SYNCNT, 2),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 2}),
+	} {
+		if err != nil {
+			return 0, 0, fmt.Errorf("prepare a socket: %w", err)
+		}
 	}
 	to := &unix.SockaddrInet4{Addr: addr.As4(), Port: askedPort}
 	start := time.Now()
@@ -205,7 +207,11 @@ func connect(fd int, addr netip.Addr) (who byte, took time.Duration, err error) 
 		return 0, took, fmt.Errorf("connect to %s: %w", addr, err)
 	}
 	answer := make([]byte, 1)
-	if n, err := unix.Read(fd, answer); err != nil || n != 1 {
+	n, err := unix.Read(fd, answer)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Read(fd, answer)
+	}
+	if err != nil || n != 1 {
 		return 0, took, fmt.Errorf("%s answers %d bytes: %w", addr, n, err)
 	}
 	return answer[0], took, nil

@@ -41,10 +41,7 @@ func siteFile(root string) string { return filepath.Join(root, ".sandbox", "site
 func siteUp(b *bed) *site {
 	if _, err := os.Stat(siteFile(b.root)); err != nil {
 		b.say("make up")
-		b.undo(func() error {
-			_, err := timed(context.WithoutCancel(b.ctx), b.root, nil, "make", "down")
-			return err
-		})
+		leaveDown(b)
 		_, err := timed(b.ctx, b.root, nil, "make", "up")
 		b.must(err)
 	}
