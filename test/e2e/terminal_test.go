@@ -54,6 +54,20 @@ func untilEnd(ctx context.Context, conn *websocket.Conn) (string, terminalEnd, e
 	}
 }
 
+// untilShown reads until something is shown.
+func untilShown(t *testing.T, ctx context.Context, conn *websocket.Conn, want string) string {
+	t.Helper()
+	var shown strings.Builder
+	for !strings.Contains(shown.String(), want) {
+		kind, raw, err := conn.Read(ctx)
+		if err != nil || kind == websocket.MessageText {
+			t.Fatalf("before %q was shown: %v %s\n%s", want, err, raw, shown.String())
+		}
+		shown.Write(raw)
+	}
+	return shown.String()
+}
+
 // runInTerminal gives the code with which a terminal ends in which a line is typed,
 // or the status of a refusal.
 func runInTerminal(t *testing.T, c console, pod, line string) string {
@@ -98,18 +112,23 @@ func TestTerminalThroughTheTunnel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		press(websocket.MessageBinary, "sleep 1; stty size; hostname\n")
-		time.Sleep(3 * time.Second)
+		// What is typed is shown too, so what is waited for is not in it.
+		press(websocket.MessageBinary, "stty size; echo $((6*7))\n")
+		before := untilShown(t, ctx, conn, "42")
 		press(websocket.MessageText, `{"columns":90,"rows":20}`)
-		time.Sleep(time.Second)
-		press(websocket.MessageBinary, "stty size; exit 7\n")
+		after := ""
+		for !strings.Contains(after, "20 90") && ctx.Err() == nil {
+			press(websocket.MessageBinary, "stty size; echo $((60*7))\n")
+			after += untilShown(t, ctx, conn, "420")
+		}
+		press(websocket.MessageBinary, "hostname; exit 7\n")
 		shown, end, err := untilEnd(ctx, conn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"33 111", "20 90", name} {
-			if !strings.Contains(shown, want) {
-				t.Errorf("%q is not in what was shown:\n%s", want, shown)
+		for want, in := range map[string]string{"33 111": before, "20 90": after, name: shown} {
+			if !strings.Contains(in, want) {
+				t.Errorf("%q is not in what was shown:\n%s", want, in)
 			}
 		}
 		if end.Code != "Ended" || end.ExitCode == nil || *end.ExitCode != 7 {

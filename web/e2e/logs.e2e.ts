@@ -50,8 +50,8 @@ beforeAll(async () => {
   makePod('ui-fast', 'i=0; while [ $i -lt 16384 ]; do i=$((i+1)); echo "$i 0123456789012345678901234567890123456789012345678901234567"; done > /tmp/block; sleep 20; while true; do cat /tmp/block; sleep 0.1; done');
   makePod('ui-silent', 'sleep 3600');
   makePod('ui-many', 'i=0; while [ $i -lt 120000 ]; do echo "entry $i"; i=$((i+1)); done; sleep 3600', 'raspberrypi');
-  kubectl(['wait', '--for=condition=Ready', '--timeout=90s', 'pod', ...made]);
-});
+  kubectl(['wait', '--for=condition=Ready', '--timeout=180s', 'pod', ...made]);
+}, 300_000);
 
 afterAll(async () => {
   await browser?.close();
