@@ -27,12 +27,16 @@ func init() {
 		measurement{
 			name: "list-1000-nodes", unit: "ms", limit: 300, runs: 5,
 			what: "The console's answer to the list of 1,000 hollow edge nodes with live figures, as a client on the same machine sees it: the slowest of 20 requests.",
-			run:  func(ctx context.Context, root string) (float64, error) { return withHollowNodes(ctx, root, slowestList) },
+			run: func(ctx context.Context, root string) (float64, error) {
+				return withHollowNodes(ctx, root, slowestList)
+			},
 		},
 		measurement{
 			name: "console-memory-1000-nodes", unit: "MiB", limit: 300, runs: 1,
 			what: "Peak resident memory of the console after lists and trends of 1,000 hollow edge nodes were read 100 times.",
-			run:  func(ctx context.Context, root string) (float64, error) { return withHollowNodes(ctx, root, consoleMemory) },
+			run: func(ctx context.Context, root string) (float64, error) {
+				return withHollowNodes(ctx, root, consoleMemory)
+			},
 		})
 }
 
