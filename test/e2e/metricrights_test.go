@@ -72,7 +72,7 @@ func TestRightsOfFigures(t *testing.T) {
 			c := signIn(t, tc.token)
 			for what, path := range paths {
 				for _, past := range []string{"", "sinceSeconds=900"} {
-					err := c.call(http.MethodGet, host+with(path[0], past), nil, nil)
+					err := c.call(http.MethodGet, clusterPath+with(path[0], past), nil, nil)
 					if (err == nil) != tc.may[what] || err != nil && !strings.Contains(err.Error(), "403") {
 						t.Errorf("console: %s %q: %v", what, past, err)
 					}
@@ -89,7 +89,7 @@ func TestRightsOfFigures(t *testing.T) {
 	}
 	t.Run("anonymous", func(t *testing.T) {
 		for what, path := range paths {
-			err := console{http: signIn(t, site.Tokens.Viewer).stranger(), url: site.Console.URL}.call(http.MethodGet, host+path[0], nil, nil)
+			err := console{http: signIn(t, site.Tokens.Viewer).stranger(), url: site.Console.URL}.call(http.MethodGet, clusterPath+path[0], nil, nil)
 			if err == nil || !strings.Contains(err.Error(), "401") {
 				t.Errorf("console: %s: %v, want 401", what, err)
 			}
