@@ -82,13 +82,39 @@ build-sandbox:
 		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes
 	@for p in $(KUBE_PROGRAMS); do ln -sf kubernetes bin/kube/$$p; done
 
+# Tag of the images, and what the programs say of themselves.
+VERSION ?= v0.1.0
+IMAGE_PROGRAMS := bin/images/programs
+
+.PHONY: image-programs
+image-programs: web
+	@for arch in amd64 arm64 arm; do \
+		programs="./cmd/edgectl ./cmd/edgeway-probe"; \
+		if [ $$arch != arm ]; then programs="$$programs ./cmd/edgeway ./cmd/edge-watcher ./cmd/iptables-operator"; fi; \
+		mkdir -p $(IMAGE_PROGRAMS)/linux-$$arch; \
+		GOOS=linux GOARCH=$$arch GOARM=7 sandbox/progress.sh "building the images' programs for $$arch" \
+			go build -ldflags "$(GO_LDFLAGS) -X main.version=$(VERSION)" -o $(IMAGE_PROGRAMS)/linux-$$arch/ $$programs; \
+	done
+
+.PHONY: images
+images: image-programs ## Make the container images for amd64 and arm64 in bin/images; VERSION=v0.1.0
+	@go run ./build/images -programs $(IMAGE_PROGRAMS) -out bin/images -version "$(VERSION)"
+
+.PHONY: registry-named
+registry-named:
+	@test -n "$(REGISTRY)" || { echo "REGISTRY is empty: make push REGISTRY=HOST[:PORT][/PATH]"; exit 1; }
+
+.PHONY: push
+push: registry-named image-programs ## Publish the images: make push REGISTRY=HOST[:PORT][/PATH]
+	@go run ./build/images -programs $(IMAGE_PROGRAMS) -version "$(VERSION)" -push "$(REGISTRY)"
+
 .PHONY: test
 test: check-machine deps-test build test-unit test-e2e ## Run every test: unit, netns, end to end (as root)
 
 .PHONY: test-unit
 test-unit: web build-sandbox ## Unit tests and tests on the real kernel in network namespaces
 	@test "$$(id -u)" -eq 0 || { echo "make test needs root: its netns tests make network namespaces"; exit 1; }
-	@echo "checking formatting"; out=$$(gofmt -l api charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
+	@echo "checking formatting"; out=$$(gofmt -l api build charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./test/...
 	go test $$(go list ./... | grep -v /test/netns)

@@ -160,6 +160,17 @@ func (s *Server) audit(ctx huma.Context, c *call) {
 	s.log.LogAttrs(ctx.Context(), slog.LevelInfo, "audit", append(attrs, c.about...)...)
 }
 
+// auditEnd writes how an operation ended: the cluster may refuse it after the request
+// that began it was answered.
+func (s *Server) auditEnd(ctx context.Context, kind, key, user string, err error) {
+	outcome := "Done"
+	if err != nil {
+		outcome = asError(kubeError(err)).Code
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "audit", slog.String("operation", kind), slog.String("outcome", outcome),
+		slog.String("user", user), slog.String("on", key))
+}
+
 // clusterCall gives the clients of the signed-in user for a cluster, and a context
 // that ends after limit, for calls that answer at once.
 func (s *Server) clusterCall(ctx context.Context, cluster string, limit time.Duration) (context.Context, context.CancelFunc, *clusterClients, error) {

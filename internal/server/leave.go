@@ -146,7 +146,11 @@ func (s *Server) leaveNode(ctx context.Context, in *leaveInput) (*acceptedOutput
 
 // begin starts an operation; key is what only one of them may work on at a time.
 func (s *Server) begin(kind, cluster, key, user string, work func(context.Context, func(OperationStep)) error) (*acceptedOutput, error) {
-	o, err := s.operations.start(kind, cluster, key, user, work)
+	o, err := s.operations.start(kind, cluster, key, user, func(ctx context.Context, report func(OperationStep)) error {
+		err := work(ctx, report)
+		s.auditEnd(ctx, kind, key, user, err)
+		return err
+	})
 	if errors.Is(err, errBusy) {
 		return nil, fail(http.StatusConflict, "Busy", "another operation is at work on it", "wait until it is done")
 	}

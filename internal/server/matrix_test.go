@@ -276,6 +276,7 @@ func (m *matrix) documentedRightsSuffice(t *testing.T) {
 		}
 	}
 	for _, id := range order {
+		m.eachIsNeeded(t, id, paths[id])
 		user := strings.ToLower(id)
 		m.grant(t, user, writeRights[id]...)
 		at, body := request(t, id, paths[id][1], "member")
@@ -288,6 +289,19 @@ func (m *matrix) documentedRightsSuffice(t *testing.T) {
 	at, body := request(t, "planKubeEdge", paths["planKubeEdge"][1], "host")
 	if status, answer := m.outcome(t, "POST", at, admin, body); status != http.StatusOK {
 		t.Errorf("admin's plan: %d %s", status, answer)
+	}
+}
+
+// eachIsNeeded leaves out one of a change's rights after the other.
+func (m *matrix) eachIsNeeded(t *testing.T, id string, at [2]string) {
+	t.Helper()
+	for i, missing := range writeRights[id] {
+		user := fmt.Sprintf("%s-without-%d", strings.ToLower(id), i)
+		m.grant(t, user, slices.Delete(slices.Clone(writeRights[id]), i, i+1)...)
+		path, body := request(t, id, at[1], "host")
+		if status, answer := m.outcome(t, at[0], path, m.as(t, user), body); status != http.StatusForbidden {
+			t.Errorf("%s without %+v: %d %s", id, missing, status, answer)
+		}
 	}
 }
 

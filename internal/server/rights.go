@@ -20,10 +20,10 @@ var (
 	// changeEnrollment finds the enrolment and patches it.
 	changeEnrollment = []Right{
 		{Verb: "list", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"},
-		{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"},
-		{Verb: "patch", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"},
+		patchEnrollment,
 	}
-	getNode = Right{Verb: "get", Resource: "nodes"}
+	patchEnrollment = Right{Verb: "patch", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}
+	getNode         = Right{Verb: "get", Resource: "nodes"}
 )
 
 // writeRights says which rights each change needs. Nothing here enforces them: the
@@ -32,7 +32,7 @@ var writeRights = map[string][]Right{
 	"signIn": {}, "signOut": {}, "startOIDC": {},
 	"planKubeEdge": clusterAdmin, "applyKubeEdge": clusterAdmin, "disableKubeEdge": clusterAdmin,
 	"createEnrollment":   {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
-	"setEnrollmentState": changeEnrollment[1:],
+	"setEnrollmentState": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"leaveNode":          append([]Right{getNode}, changeEnrollment...),
 	"setNodeScheduling":  append([]Right{getNode}, changeEnrollment...),
 	"deletePod":          {{Verb: "delete", Resource: "pods", Namespace: "{namespace}"}},

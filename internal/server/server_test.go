@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -144,17 +147,81 @@ func (c *console) signInOnce() string {
 	return c.srv.sessions.open("admin", nil, "admin").id
 }
 
+// TestStreamsNeedOwnOrigin walks the OpenAPI document: WebSockets and server-sent
+// events are readable across origins unless the server looks.
 func TestStreamsNeedOwnOrigin(t *testing.T) {
 	c := newConsole(t, newFakeCluster(t))
+	cookie, seen := c.signIn("admin"), 0
+	for path, methods := range documented(t, c.srv) {
+		for method, o := range methods {
+			if _, events := o.Responses["200"].Content["text/event-stream"]; !events && o.Responses["101"].Description == "" {
+				continue
+			}
+			seen++
+			for name, edit := range map[string]func(*http.Request){
+				"without Origin": func(r *http.Request) { r.Header.Del("Origin") },
+				"from elsewhere": func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+				"navigated to":   func(r *http.Request) { r.Header.Del("Origin"); r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			} {
+				res, body := c.do(method, concretePath(path)+"?container=c", cookie, "", edit)
+				if res.StatusCode != http.StatusForbidden || codeIn(t, body) != "ForeignOrigin" {
+					t.Errorf("%s %s %s: %s", method, path, name, res.Status)
+				}
+			}
+		}
+	}
+	if seen < 3 {
+		t.Errorf("walked %d streams, want all", seen)
+	}
+}
+
+// TestSignOutClosesEvents is TestSignOutClosesStreams for server-sent events.
+func TestSignOutClosesEvents(t *testing.T) {
+	c := newConsole(t, newFakeCluster(t))
 	cookie := c.signIn("admin")
-	for _, path := range []string{
-		"/api/v1/clusters/host/pods/a/b/logs/stream?container=c",
-		"/api/v1/clusters/host/operations/x/events",
-		"/api/v1/clusters/host/enrollments/x/events",
-	} {
-		res, body := c.do("GET", path, cookie, "", func(r *http.Request) { r.Header.Del("Origin") })
-		if res.StatusCode != http.StatusForbidden || codeIn(t, body) != "ForeignOrigin" {
-			t.Errorf("%s without Origin: %s", path, res.Status)
+	hold := make(chan struct{})
+	defer close(hold)
+	o, err := c.srv.operations.start("enable", "host", "host", "admin", func(context.Context, func(OperationStep)) error {
+		<-hold
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", c.URL+"/api/v1/clusters/host/operations/"+o.state.ID+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", c.URL)
+	req.AddCookie(&http.Cookie{Name: cookieName, Value: cookie})
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	events := bufio.NewReader(res.Body)
+	if line, err := events.ReadString('\n'); err != nil || !strings.HasPrefix(line, "data: ") {
+		t.Fatalf("first event %q, %v", line, err)
+	}
+	c.do("DELETE", "/api/v1/session", cookie, "")
+	if _, err := io.Copy(io.Discard, events); err != nil { // or it hangs here
+		t.Error(err)
+	}
+}
+
+// TestContentSecurityPolicy: pages may load nothing from elsewhere.
+func TestContentSecurityPolicy(t *testing.T) {
+	c := newConsole(t, newFakeCluster(t))
+	for _, path := range []string{"/", "/assets/a.js", "/api/v1/version", "/api/v1/nope"} {
+		res, _ := c.do("GET", path, "", "")
+		policy := res.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"} {
+			if !strings.Contains(policy, want) {
+				t.Errorf("%s: policy %q lacks %s", path, policy, want)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") || strings.Contains(policy, "*") {
+			t.Errorf("%s: policy %q is loose", path, policy)
 		}
 	}
 }
@@ -291,6 +358,10 @@ func TestDocumentIsCurrent(t *testing.T) {
 
 type documentedOperation struct {
 	OperationID string `json:"operationId"`
+	Responses   map[string]struct {
+		Description string         `json:"description"`
+		Content     map[string]any `json:"content"`
+	} `json:"responses"`
 }
 
 func documented(t *testing.T, s *Server) map[string]map[string]documentedOperation {

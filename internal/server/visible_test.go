@@ -100,7 +100,8 @@ func TestMembersNeedTheirRight(t *testing.T) {
 		t.Error("the member was asked for somebody who may not use it")
 	}
 	if !slices.ContainsFunc(asked, func(s string) bool {
-		return strings.Contains(s, `"verb":"use"`) && strings.Contains(s, `"group":"edgeway.io"`) && strings.Contains(s, `"resource":"memberclusters"`) && strings.Contains(s, `"name":"west"`)
+		// In protobuf every text follows its length.
+		return strings.Contains(s, "\x03use") && strings.Contains(s, "\nedgeway.io") && strings.Contains(s, "\x0ememberclusters") && strings.Contains(s, "\x04west")
 	}) {
 		t.Errorf("the host was asked %q", asked)
 	}
