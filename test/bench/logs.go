@@ -17,37 +17,41 @@ import (
 	"time"
 )
 
-// These measurements need a site that is up.
-func init() {
-	measurements = append(measurements,
-		measurement{
-			name: "log-first-line", unit: "ms", limit: 500, runs: 10,
-			what: "From the click on a container's log to its first line in the browser, through the tunnel of an edge node.",
-			run:  firstLine,
-		},
-		measurement{
-			name: "log-follow-p99-over-kubectl", unit: "ms", limit: 200, runs: 3,
-			what: "99th percentile of the delay from the time that the node gives a line to its arrival over the console's stream, less that of `kubectl logs -f` of the same pod at the same time.",
-			run:  followDelay,
-		},
-		measurement{
-			name: "log-throughput-of-kubectl", unit: "of kubectl's", runs: 5,
-			what: "Speed of the console's download of a log of some megabytes, as a share of `kubectl logs` of the same container right before; promised: at least 0.9.",
-			run:  throughput,
-		},
-	)
+// logGroups measure the console's logs on a site, through the tunnel of an edge node.
+var logGroups = []group{
+	onSite(spec{name: "log-first-line", unit: "ms", limit: limit(500),
+		what: "From the click on a container's log to its first line in the browser, through the tunnel of an edge node."}, firstLine),
+	onSite(spec{name: "log-follow-over-kubectl", unit: "ms", limit: limit(200),
+		what: "99th percentile of the delay from the time that the node gives a line to its arrival over the console's stream, less that of `kubectl logs -f` of the same pod at the same time."}, followDelay),
+	onSite(spec{name: "log-download-of-kubectl", unit: "of kubectl's time", limit: limit(1 / 0.9),
+		what: "Time of the console's download of a log of some megabytes, divided by that of `kubectl logs` of the same container right before; at least 0.9 of kubectl's throughput is promised."}, downloadTime),
 }
 
-// benchSite is what the measurements need of .sandbox/site.json.
+// onSite is a group of one figure that is taken on a site.
+func onSite(f spec, take func(ctx context.Context, root string) (float64, error)) group {
+	return group{figures: []spec{f}, measure: func(b *bed) error {
+		siteUp(b)
+		for range b.runs {
+			value, err := take(b.ctx, b.root)
+			if err != nil {
+				return err
+			}
+			b.record(f.name, value)
+		}
+		return nil
+	}}
+}
+
+// benchSite is what these measurements need of .sandbox/site.json.
 type benchSite struct {
 	Kubeconfig, Kubectl string
 	Console             struct{ URL string }
-	Tokens              struct{ Viewer string }
+	Tokens              struct{ Viewer, Admin string }
 }
 
 func readSite(root string) (benchSite, error) {
 	var s benchSite
-	b, err := os.ReadFile(filepath.Join(root, ".sandbox", "site.json"))
+	b, err := os.ReadFile(siteFile(root))
 	if err != nil {
 		return s, fmt.Errorf("a site must be up (make up): %w", err)
 	}
@@ -112,8 +116,8 @@ func (s benchSite) benchPod(ctx context.Context, name, script string) (func(), e
 	return remove, nil
 }
 
-// throughput reads one log by kubectl and by the console, and compares the bytes too.
-func throughput(ctx context.Context, root string) (float64, error) {
+// downloadTime reads one log by kubectl and by the console, and compares the bytes too.
+func downloadTime(ctx context.Context, root string) (float64, error) {
 	s, err := readSite(root)
 	if err != nil {
 		return 0, err
@@ -151,7 +155,7 @@ func throughput(ctx context.Context, root string) (float64, error) {
 	if got != want {
 		return 0, fmt.Errorf("the console gave %d bytes, kubectl %d", len(got), len(want))
 	}
-	return byKubectl.Seconds() / byConsole.Seconds(), nil
+	return byConsole.Seconds() / byKubectl.Seconds(), nil
 }
 
 // followDelay follows one pod both ways at a time.

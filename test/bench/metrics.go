@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,115 +11,56 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// hollowNodes is how many edge nodes the list is measured with.
-const hollowNodes = 1000
+// listedNodes is how many edge nodes the list is measured with.
+const listedNodes = 1000
 
-func init() {
-	measurements = append(measurements,
-		measurement{
-			name: "list-1000-nodes", unit: "ms", limit: 300, runs: 5,
-			what: "The console's answer to the list of 1,000 hollow edge nodes with live figures, as a client on the same machine sees it: the slowest of 20 requests.",
-			run: func(ctx context.Context, root string) (float64, error) {
-				return withHollowNodes(ctx, root, slowestList)
-			},
-		},
-		measurement{
-			name: "console-memory-1000-nodes", unit: "MiB", limit: 300, runs: 1,
-			what: "Peak resident memory of the console after lists and trends of 1,000 hollow edge nodes were read 100 times.",
-			run: func(ctx context.Context, root string) (float64, error) {
-				return withHollowNodes(ctx, root, consoleMemory)
-			},
-		})
-}
+// figureGroups measure the console with the figures of many edge nodes.
+var figureGroups = []group{{
+	figures: []spec{
+		{name: "list-1000-nodes", unit: "ms", limit: limit(300),
+			what: "The console's answer to the list of 1,000 hollow edge nodes with live figures, as a client on the same machine sees it: the slowest of 20 requests."},
+		{name: "console-memory-1000-nodes", unit: "MiB", limit: limit(300),
+			what: "Peak resident memory of the console after lists and trends of 1,000 hollow edge nodes were read 20 times."},
+	},
+	measure: withHollowNodes,
+}}
 
-// benchSite is what is used of .sandbox/site.json.
-type benchSite struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Kubectl    string `json:"kubectl"`
-	Console    struct {
-		URL string `json:"url"`
-	} `json:"console"`
-	Tokens struct {
-		Admin string `json:"admin"`
-	} `json:"tokens"`
-	Hosts []struct {
-		Name      string   `json:"name"`
-		Addresses []string `json:"addresses"`
-		Command   []string `json:"command"`
-	} `json:"hosts"`
-}
-
-// withHollowNodes brings up a site, joins hollow nodes and waits for their figures.
-func withHollowNodes(ctx context.Context, root string, measure func(context.Context, benchSite, *http.Client) (float64, error)) (value float64, err error) {
-	if _, err := timed(ctx, root, nil, "make", "up"); err != nil {
-		return 0, err
-	}
-	raw, err := os.ReadFile(filepath.Join(root, ".sandbox", "site.json"))
+func withHollowNodes(b *bed) error {
+	up := siteUp(b)
+	up.hollow(listedNodes)
+	site, err := readSite(b.root)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var site benchSite
-	if err := json.Unmarshal(raw, &site); err != nil {
-		return 0, err
-	}
-	if _, err := timed(ctx, root, nil, "bin/edgeway", "configure", "--kubeconfig", site.Kubeconfig, "--set", "cloudHub.nodeLimit=2000"); err != nil {
-		return 0, err
-	}
-	stop, err := startHollowNodes(ctx, root, site)
+	client, err := signInAdmin(b.ctx, site)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	client, err := signIn(ctx, site)
-	if err != nil {
-		return 0, err
+	b.say("waiting for the figures of %d nodes", listedNodes)
+	if err := waitForFigures(b.ctx, site, client); err != nil {
+		return err
 	}
-	if err := waitForFigures(ctx, site, client); err != nil {
-		return 0, err
-	}
-	return measure(ctx, site, client)
-}
-
-func startHollowNodes(ctx context.Context, root string, site benchSite) (stop func() error, err error) {
-	secret, err := exec.CommandContext(ctx, site.Kubectl, "--kubeconfig", site.Kubeconfig, "-n", "kubeedge", "get", "secret", "tokensecret", "-o", "jsonpath={.data.tokendata}").Output()
-	if err != nil {
-		return nil, fmt.Errorf("read the join token: %w", err)
-	}
-	token, err := base64.StdEncoding.DecodeString(string(secret))
-	if err != nil {
-		return nil, fmt.Errorf("read the join token: %w", err)
-	}
-	cloud := ""
-	for _, h := range site.Hosts {
-		if h.Name == "cp" {
-			cloud = h.Addresses[0]
+	for range b.runs {
+		list, err := slowestList(b.ctx, site, client)
+		if err != nil {
+			return err
 		}
-	}
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(hollowNodes), "--cloudcore", cloud,
-		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
-	cmd.Env = append(os.Environ(), "EDGEWAY_TOKEN="+string(token))
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return func() error {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			return fmt.Errorf("edgesim ended before its time: %w: %s", err, log.String())
+		b.record("list-1000-nodes", list)
+		memory, err := consoleMemory(b.ctx, site, client)
+		if err != nil {
+			return err
 		}
-		_ = cmd.Wait() // it was interrupted
-		return nil
-	}, nil
+		b.record("console-memory-1000-nodes", memory)
+	}
+	return nil
 }
 
-func signIn(ctx context.Context, site benchSite) (*http.Client, error) {
+func signInAdmin(ctx context.Context, site benchSite) (*http.Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
@@ -182,12 +122,12 @@ func waitForFigures(ctx context.Context, site benchSite, client *http.Client) er
 				with++
 			}
 		}
-		if with >= hollowNodes {
+		if with >= listedNodes {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d nodes have figures: %w", with, hollowNodes, ctx.Err())
+			return fmt.Errorf("%d of %d nodes have figures: %w", with, listedNodes, ctx.Err())
 		case <-time.After(5 * time.Second):
 		}
 	}
@@ -206,7 +146,7 @@ func slowestList(ctx context.Context, site benchSite, client *http.Client) (floa
 }
 
 func consoleMemory(ctx context.Context, site benchSite, client *http.Client) (float64, error) {
-	for range 100 {
+	for range 20 {
 		for _, path := range []string{nodesPath, "/api/v1/clusters/sandbox/metrics/trends"} {
 			if err := call(ctx, client, site, http.MethodGet, path, nil, nil); err != nil {
 				return 0, err
