@@ -9,6 +9,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
+	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
 
 // TestRepairsIPTables damages rules and sets in every way that others do. IPT and
@@ -86,6 +87,7 @@ func TestNoticesWithinSeconds(t *testing.T) {
 
 // TestDetect finds the variant that kubelet, or whoever made more rules, uses.
 func TestDetect(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		commands string
 		want     ipt.Variant
@@ -98,9 +100,10 @@ func TestDetect(t *testing.T) {
 	}
 	for n, c := range cases {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			s := newSite(t)
-			s.node.Exec("sh", "-c", c.commands)
-			if got := ipt.Detect(t.Context(), s.node.FD); got != c.want {
+			t.Parallel()
+			node := lab.New(t, "node")
+			node.Exec("sh", "-c", c.commands)
+			if got := ipt.Detect(t.Context(), node.FD); got != c.want {
 				t.Errorf("after %q, variant %s is found, want %s", c.commands, got, c.want)
 			}
 		})

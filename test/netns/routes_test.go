@@ -116,7 +116,7 @@ func TestRouteReachesADialInProgress(t *testing.T) {
 		s.world.IP("route", "add", "blackhole", edgeB+"/32")
 		result := make(chan error, 1)
 		go func() {
-			got, err := s.node.Who(edgeB+":10250", 10*time.Second)
+			got, err := s.node.Who(edgeB+":10250", time.Minute)
 			if err == nil && got != "core2" {
 				err = errors.New("answered by " + got)
 			}

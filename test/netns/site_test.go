@@ -107,7 +107,8 @@ func (k kind) sameButBaseChains(a, b string) bool {
 	return builtin.ReplaceAllString(a, "") == builtin.ReplaceAllString(b, "")
 }
 
-// forEachBackend runs a test on a fresh site for every backend, side by side.
+// forEachBackend runs a test on a fresh site for every backend, side by side and
+// beside other tests: most of their time is spent waiting.
 func forEachBackend(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Helper()
 	forEachOf(t, kinds, f)
@@ -115,6 +116,7 @@ func forEachBackend(t *testing.T, f func(t *testing.T, s *site)) {
 
 func forEachOf(t *testing.T, kinds []kind, f func(t *testing.T, s *site)) {
 	t.Helper()
+	t.Parallel()
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()

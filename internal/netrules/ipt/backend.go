@@ -184,11 +184,11 @@ func (b *Backend) advance(ctx context.Context, p netrules.Plan) (netrules.Result
 	if rulesChanged || b.sets == nil && len(p.Moves) > 0 {
 		next = b.layouts(p)
 	}
-	work, place := newSetWork(), placement{}
+	work := newSetWork()
 	if b.sets != nil {
 		for _, m := range p.Moves {
 			if b.v6 || m.Addr.Is4() {
-				work.move(m, place)
+				work.move(m)
 			}
 		}
 		if rulesChanged {

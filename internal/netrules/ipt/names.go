@@ -51,26 +51,13 @@ func shortHash(texts ...string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// placement tells which sets an address is a member of, and makes the names once.
-type placement map[placementKey][]string
-
-type placementKey struct {
-	key netrules.Key
-	v6  bool
-}
-
-// sets lists the sets of an address with this Key, the set of its group first: an
+// setsOf lists the sets of an address with this Key, the set of its group first: an
 // address becomes known only when it is clear where it goes.
-func (p placement) sets(v6 bool, k netrules.Key) []string {
-	if names, ok := p[placementKey{k, v6}]; ok {
-		return names
+func setsOf(v6 bool, k netrules.Key) []string {
+	if k.Target == "" || k.Group == "" {
+		return []string{edgeSet(v6)}
 	}
-	names := []string{edgeSet(v6)}
-	if k.Target != "" && k.Group != "" {
-		names = []string{groupSet(v6, k), edgeSet(v6)}
-	}
-	p[placementKey{k, v6}] = names
-	return names
+	return []string{groupSet(v6, k), edgeSet(v6)}
 }
 
 func single(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }

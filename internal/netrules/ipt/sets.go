@@ -17,9 +17,9 @@ type members map[string][]netip.Prefix
 
 // membersOf lists the members that all sets should have.
 func membersOf(p netrules.Plan, sets []set) members {
-	out, place := members{}, placement{}
+	out := members{}
 	for addr, key := range p.Members {
-		for _, name := range place.sets(addr.Is6(), key) {
+		for _, name := range setsOf(addr.Is6(), key) {
 			out[name] = append(out[name], single(addr))
 		}
 	}
@@ -49,13 +49,13 @@ func (w setWork) empty() bool {
 
 // move notes what a change of an address's routing means for the sets: nothing
 // for those that it stays a member of.
-func (w setWork) move(m netrules.Move, p placement) {
+func (w setWork) move(m netrules.Move) {
 	var from, to []string
 	if m.From != nil {
-		from = p.sets(m.Addr.Is6(), *m.From)
+		from = setsOf(m.Addr.Is6(), *m.From)
 	}
 	if m.To != nil {
-		to = p.sets(m.Addr.Is6(), *m.To)
+		to = setsOf(m.Addr.Is6(), *m.To)
 	}
 	for _, name := range from {
 		if !slices.Contains(to, name) {
