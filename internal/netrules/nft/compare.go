@@ -79,21 +79,27 @@ func correct(c *conn, p netrules.Plan, want layout, tx *batch) error {
 	return nil
 }
 
-// edges corrects a set of edge addresses. The kernel may list an address twice
-// while it rearranges the set.
+// reads of a set in which something seems to be missing.
+const reads = 2
+
+// edges corrects a set of edge addresses. While the kernel rearranges a set, as it
+// does for a moment after many were added, its list has some twice and others not at
+// all: what is missing must be missing from a second list too.
 func (f *correction) edges(s set) error {
+	clear(f.seen)
 	var wrong []element
-	reset := func() { wrong = nil; clear(f.seen) }
-	err := f.conn.readElements(s.name, reset, func(key []byte, end bool) {
-		addr, ok := netip.AddrFromSlice(key)
-		if ok && f.belongs(addr, s.name) {
-			f.seen[addr] = struct{}{}
-			return
+	for n := 0; n < reads && (n == 0 || len(f.seen) < f.sizes[s.name]); n++ {
+		err := f.conn.readElements(s.name, nothing, func(key []byte, end bool) {
+			addr, ok := netip.AddrFromSlice(key)
+			if ok && f.belongs(addr, s.name) {
+				f.seen[addr] = struct{}{}
+				return
+			}
+			wrong = append(wrong, element{key: string(key), end: end})
+		})
+		if err != nil {
+			return err
 		}
-		wrong = append(wrong, element{key: string(key), end: end})
-	})
-	if err != nil {
-		return err
 	}
 	f.tx.addElements(unix.NFT_MSG_DELSETELEM, s.name, without(wrong, nil))
 	if len(f.seen) < f.sizes[s.name] {

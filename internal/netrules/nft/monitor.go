@@ -103,7 +103,7 @@ func dropFrom(port uint32) []bpf.RawInstruction {
 
 // quietly makes a transaction of ours while the kernel has nobody to notify. Whether
 // others changed anything meanwhile is seen by the generation, which each of their
-// transactions moves too.
+// transactions moves too; ours does not when it turns out to change nothing.
 func (m *monitor) quietly(generation func() (uint32, error), transaction func() error) error {
 	before, err := generation()
 	if err == nil {
@@ -118,7 +118,7 @@ func (m *monitor) quietly(generation func() (uint32, error), transaction func() 
 	if err != nil {
 		m.log.Error("nftables notifications stopped; changes by others are found by comparison only", "error", err)
 	}
-	if after, gerr := generation(); err != nil || gerr != nil || failed != nil || after != before+1 {
+	if after, gerr := generation(); err != nil || gerr != nil || failed != nil || after != before && after != before+1 {
 		m.disturb()
 	}
 	return failed
