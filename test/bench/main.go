@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,7 +39,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &session{root: *root, nodes: *nodes, runs: *runs, trial: *nodes != fullNodes || *runs != fullRuns}
+	at, err := filepath.Abs(*root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	s := &session{root: at, nodes: *nodes, runs: *runs, trial: *nodes != fullNodes || *runs != fullRuns}
 	if err := bench(ctx, s, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
