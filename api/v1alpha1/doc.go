@@ -9,3 +9,5 @@
 // +kubebuilder:object:generate=true
 // +groupName=edgeway.io
 package v1alpha1
+
+//go:generate go tool -modfile=../../tools/go.mod controller-gen object paths=./... crd output:crd:dir=../../charts/kubeedge/crds

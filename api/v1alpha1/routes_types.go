@@ -154,6 +154,7 @@ type EdgeRouteGuardPort struct {
 // +kubebuilder:validation:XValidation:rule="self.id == 'configured' ? !has(self.tunnelPort) || self.tunnelPort == 0 : has(self.tunnelPort) && self.id == string(self.tunnelPort)",message="id is the tunnel port in decimal, or configured without one"
 type EdgeRouteTarget struct {
 	// ID is the CloudCore's tunnel port in decimal ("10351"), or TargetConfigured.
+	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:Pattern=`^(configured|[0-9]{1,5})$`
 	ID string `json:"id"`
 	// TunnelPort is the kubelet port that this CloudCore gives the Nodes whose

@@ -87,6 +87,13 @@ func printStatus(w io.Writer, s runtime.Status) {
 		}
 		fmt.Fprintf(w, "  %-17s %s\n", "certificate "+c.Name, until)
 	}
+	for _, n := range s.Notes {
+		where := n.Reason
+		if n.Node != "" {
+			where += " on " + n.Node
+		}
+		fmt.Fprintf(w, "Problem:     %s: %s\n", where, n.Message)
+	}
 	printFirewall(w, s)
 }
 

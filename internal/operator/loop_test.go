@@ -74,7 +74,8 @@ func putTargets(f *feed, annotations map[string]string) {
 }
 
 func putSlice(f *feed, generation int64, addresses ...string) {
-	slice := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: "a", Generation: generation}}
+	slice := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: "a", Generation: generation,
+		Annotations: map[string]string{v1alpha1.AnnotationChangedAt: time.Now().UTC().Format(time.RFC3339Nano)}}}
 	for _, a := range addresses {
 		slice.Routes = append(slice.Routes, v1alpha1.EdgeRoute{Node: "n" + a, Address: a, Ports: []int32{10250}, Target: "10351"})
 	}
@@ -89,6 +90,18 @@ func wait(t *testing.T, what string, ok func() bool) {
 		}
 	}
 	t.Fatalf("not within %v: %s", eventually, what)
+}
+
+// lags is how many changes were measured from their cause to the kernel.
+func lags(t *testing.T, l *loop) uint64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(l.metrics.lagHist)
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatalf("%d metrics, %v", len(families), err)
+	}
+	return families[0].GetMetric()[0].GetHistogram().GetSampleCount()
 }
 
 func status(l *loop) v1alpha1.CloudNodeRoutesStatus {
@@ -123,8 +136,12 @@ func TestLoopFollowsObjectsAndReports(t *testing.T) {
 			t.Errorf("condition %s is not %v: %+v", typ, want, got.Conditions)
 		}
 	}
+	if n := lags(t, l); n != 0 {
+		t.Errorf("%d lags are measured before a change, want none: the first objects say nothing of one", n)
+	}
 	putSlice(l.feed, 2, "192.168.1.3")
 	wait(t, "changed routes in the kernel", rules("192.168.1.3"))
+	wait(t, "the lag of the change", func() bool { return lags(t, l) == 1 })
 	wait(t, "report of changed routes", func() bool { return status(l).Routes == 1 && status(l).LastError == "" })
 }
 

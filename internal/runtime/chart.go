@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -44,8 +46,8 @@ func loadChart() (*chartv2.Chart, error) {
 	return chart, nil
 }
 
-// Render returns the manifests of the chart for settings, without a cluster and
-// without CRDs. Kubernetes' version is written as "v1.36.3".
+// Render returns the manifests of the chart for settings, hooks included, without a
+// cluster and without CRDs. Kubernetes' version is written as "v1.36.3".
 func Render(s settings.Settings, kubernetes string) (string, error) {
 	chart, err := loadChart()
 	if err != nil {
@@ -76,5 +78,17 @@ func render(chart *chartv2.Chart, s settings.Settings, kubernetes string) (strin
 	if !ok {
 		return "", fmt.Errorf("render chart: unexpected release type %T", done)
 	}
-	return strings.TrimSpace(rel.Manifest) + "\n", nil
+	return manifests(rel), nil
+}
+
+// manifests of a release, its hooks after the rest.
+func manifests(rel *release.Release) string {
+	out := strings.TrimSpace(rel.Manifest) + "\n"
+	hooks := slices.SortedFunc(slices.Values(rel.Hooks), func(a, b *release.Hook) int {
+		return cmp.Or(cmp.Compare(a.Weight, b.Weight), strings.Compare(a.Kind, b.Kind))
+	})
+	for _, hook := range hooks {
+		out += "---\n# Source: " + hook.Path + "\n" + strings.TrimSpace(hook.Manifest) + "\n"
+	}
+	return out
 }

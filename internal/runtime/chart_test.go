@@ -4,7 +4,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,7 +114,7 @@ func TestPortZeroIsTheDefault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, strings.TrimSpace(rel.Manifest)+"\n"); diff != "" {
+		if diff := cmp.Diff(want, manifests(rel)); diff != "" {
 			t.Errorf("%s: %s", service, diff)
 		}
 	}

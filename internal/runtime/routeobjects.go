@@ -7,15 +7,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/uninstall"
 )
-
-func gvr(resource string) schema.GroupVersionResource {
-	return v1alpha1.GroupVersion.WithResource(resource)
-}
 
 // asker asks the operators to remove everything from their kernels.
 func (r *Runtime) asker() uninstall.Asker {
@@ -25,7 +20,7 @@ func (r *Runtime) asker() uninstall.Asker {
 // resume takes the mark of an interrupted disable away and makes sure that the
 // release is applied again, because edge-watcher was stopped.
 func (r *Runtime) resume(ctx context.Context, plan *Plan, say func(string)) error {
-	targets := r.dynamic.Resource(gvr("edgeroutetargets"))
+	targets := r.dynamic.Resource(uninstall.Resource("edgeroutetargets"))
 	object, err := targets.Get(ctx, v1alpha1.TargetsName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -59,7 +54,7 @@ func (r *Runtime) resume(ctx context.Context, plan *Plan, say func(string)) erro
 func (r *Runtime) removeRouteObjects(ctx context.Context) error {
 	var errs []error
 	for _, resource := range []string{"edgerouteslices", "edgeroutetargets", "cloudnoderoutes"} {
-		err := r.dynamic.Resource(gvr(resource)).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		err := r.dynamic.Resource(uninstall.Resource(resource)).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
 		errs = append(errs, gone(resource, err))
 	}
 	return errors.Join(errs...)

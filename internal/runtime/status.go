@@ -30,6 +30,7 @@ type Status struct {
 	Ports        []settings.Port `json:"ports" doc:"CloudCore's services."`
 	Components   []Component     `json:"components" doc:"The workloads."`
 	Certificates []Certificate   `json:"certificates" doc:"Certificates and when they end; absent without the right to read Secrets."`
+	Notes        []Note          `json:"notes" doc:"What keeps requests from reaching edge nodes, as edge-watcher and the operators found."`
 	EdgeNodes    *EdgeNodes      `json:"edgeNodes,omitempty" doc:"Edge nodes; absent without the right to list nodes."`
 }
 
@@ -71,6 +72,9 @@ func (s Status) complete() Status {
 	}
 	if s.Certificates == nil {
 		s.Certificates = []Certificate{}
+	}
+	if s.Notes == nil {
+		s.Notes = []Note{}
 	}
 	return s
 }
@@ -168,6 +172,9 @@ func (r *Runtime) addDetails(ctx context.Context, s *Status) error {
 		return err
 	}
 	s.Certificates = certificates
+	if err := r.addNotes(ctx, s); err != nil {
+		return err
+	}
 	return r.addEdgeNodes(ctx, s)
 }
 

@@ -30,7 +30,8 @@ type Asker struct {
 	Dynamic dynamic.Interface
 }
 
-func gvr(resource string) schema.GroupVersionResource {
+// Resource of ours by its plural name.
+func Resource(resource string) schema.GroupVersionResource {
 	return v1alpha1.GroupVersion.WithResource(resource)
 }
 
@@ -47,7 +48,7 @@ func (a Asker) Ask(ctx context.Context, daemonSet types.UID) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("encode the mark: %w", err)
 	}
-	targets := a.Dynamic.Resource(gvr("edgeroutetargets"))
+	targets := a.Dynamic.Resource(Resource("edgeroutetargets"))
 	_, err = targets.Patch(ctx, v1alpha1.TargetsName, types.MergePatchType, body, metav1.PatchOptions{})
 	if err == nil {
 		return true, nil
@@ -69,7 +70,7 @@ func (a Asker) create(ctx context.Context, daemonSet types.UID) (bool, error) {
 	}}
 	object.SetName(v1alpha1.TargetsName)
 	object.SetAnnotations(annotations)
-	_, err := a.Dynamic.Resource(gvr("edgeroutetargets")).Create(ctx, object, metav1.CreateOptions{})
+	_, err := a.Dynamic.Resource(Resource("edgeroutetargets")).Create(ctx, object, metav1.CreateOptions{})
 	switch {
 	case apierrors.IsNotFound(err): // the CRD is
 		return false, nil
@@ -89,7 +90,7 @@ func (a Asker) Left(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list iptables-operator's pods: %w", err)
 	}
-	reports, err := a.Dynamic.Resource(gvr("cloudnoderoutes")).List(ctx, metav1.ListOptions{})
+	reports, err := a.Dynamic.Resource(Resource("cloudnoderoutes")).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list cloudnoderoutes: %w", err)
 	}

@@ -26,6 +26,9 @@ import (
 	"github.com/edgeway-io/edgeway/internal/routes"
 )
 
+// errConflict is what the apiserver says to a writer whose cache is behind.
+var errConflict = apierrors.NewConflict(schema.GroupResource{Resource: "edgerouteslices"}, "edge-00000", nil)
+
 var created = metav1.NewTime(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 
 // site is a cluster held by the fake client, and a log of every write to it.
@@ -45,7 +48,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	}
 	s := &site{}
 	s.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&corev1.Node{}, &v1alpha1.EdgeRouteTargets{}).
+		WithStatusSubresource(&corev1.Node{}, &v1alpha1.EdgeRouteTargets{}, &corev1.Pod{}, &v1alpha1.CloudNodeRoutes{}).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
 				s.note("create", obj)
@@ -341,7 +344,7 @@ func TestCacheBehindIsTriedAgain(t *testing.T) {
 	r := s.reconciler(t)
 	s.sync(t, r)
 	s.change(t, "e1", func(n *corev1.Node) { n.Status.Addresses[1].Address = "192.168.100.2" })
-	s.refuse = apierrors.NewConflict(schema.GroupResource{Resource: "edgerouteslices"}, "edge-00000", nil)
+	s.refuse = errConflict
 	result, err := r.Reconcile(t.Context(), everything)
 	if err != nil || result.RequeueAfter == 0 {
 		t.Fatalf("Reconcile: %+v, %v; want to be called again soon", result, err)

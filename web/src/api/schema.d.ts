@@ -860,6 +860,8 @@ export interface components {
             firewall: components["schemas"]["FirewallEntry"][];
             /** @description Why. */
             message?: string;
+            /** @description What keeps requests from reaching edge nodes, as edge-watcher and the operators found. */
+            notes: components["schemas"]["Note"][];
             /** @description The user's operation at work on it */
             operation?: string;
             /** @description CloudCore's services. */
@@ -1002,6 +1004,14 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             /** @description Why pod counts are absent */
             podsCause?: string;
+        };
+        Note: {
+            /** @description What it is and what to do. */
+            message: string;
+            /** @description The cloud node that it is about; empty: the cluster. */
+            node?: string;
+            /** @description What it is, as a stable word. */
+            reason: string;
         };
         OperationState: {
             cluster: string;
@@ -1180,6 +1190,8 @@ export interface components {
             ha: boolean;
             /** @description Container images. */
             images: components["schemas"]["SettingsImages"];
+            /** @description How routes get into the kernels of cloud nodes. */
+            iptablesOperator: components["schemas"]["SettingsIptablesOperator"];
             /** @description Resources and placement of the pods. */
             pods: components["schemas"]["SettingsPods"];
             /**
@@ -1288,6 +1300,13 @@ export interface components {
             /** @description Registry (and path) put before every image that names no registry itself. */
             registry: string;
         };
+        SettingsIptablesOperator: {
+            /**
+             * @description What holds the routes in the kernel. iptables is for hosts without nf_tables, and needs one capability more.
+             * @enum {string}
+             */
+            backend: "auto" | "nftables" | "iptables";
+        };
         SettingsPod: {
             /** @description Labels that a node must have. */
             nodeSelector: {
@@ -1346,6 +1365,8 @@ export interface components {
         SettingsStreamGuard: {
             /** @description More addresses or networks (CIDR) that may reach the stream port, such as a metrics collector outside the cluster. */
             admit: string[];
+            /** @description Pods on cloud nodes that may reach the stream port, as NAMESPACE/SELECTOR: those that read metrics or carry the API server's requests. */
+            admitPods: string[];
             /** @description Drop connections to the stream port that come from anywhere but cloud nodes and admitted addresses. */
             enable: boolean;
         };
