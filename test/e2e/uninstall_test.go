@@ -35,7 +35,14 @@ func TestUninstallLeavesNothing(t *testing.T) {
 	disable := func() { site.Edgeway(t, "disable", "--keep-ca") }
 	// What edgeway has not removed yet, such as route objects, it removes now: the
 	// kernels must be clean before that.
-	helm := func() { site.HelmUninstall(t) }
+	helm := func() {
+		site.HelmUninstall(t)
+		left := mustKubectl(t, "get", "jobs,serviceaccounts,roles,rolebindings", "-n", "kubeedge", "-o", "name") +
+			mustKubectl(t, "get", "clusterroles,clusterrolebindings", "-o", "name")
+		if strings.Contains(left, "edgeway-uninstall") {
+			t.Errorf("the hook left objects:\n%s", left)
+		}
+	}
 
 	installed = false
 	disable()
