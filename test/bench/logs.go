@@ -116,13 +116,14 @@ func (s benchSite) benchPod(ctx context.Context, name, script string) (func(), e
 	return remove, nil
 }
 
-// downloadTime reads one log by kubectl and by the console, and compares the bytes too.
+// downloadTime keeps below the size at which kubelets rotate a log. It reads one log
+// by kubectl and by the console, and compares the bytes too.
 func downloadTime(ctx context.Context, root string) (float64, error) {
 	s, err := readSite(root)
 	if err != nil {
 		return 0, err
 	}
-	remove, err := s.benchPod(ctx, "bench-throughput", `i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo "$i 0123456789012345678901234567890123456789012345678901234567"; done; echo done; sleep 3600`)
+	remove, err := s.benchPod(ctx, "bench-throughput", `i=0; while [ $i -lt 80000 ]; do i=$((i+1)); echo "$i 0123456789012345678901234567890123456789012345678901234567"; done; echo done; sleep 3600`)
 	if err != nil {
 		return 0, err
 	}
