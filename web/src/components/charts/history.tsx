@@ -3,7 +3,7 @@ import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { lazy, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../../api/client';
-import { timeOfDay } from '../../lib/format';
+import { hourAndMinute, timeOfDay } from '../../lib/format';
 import { dashes, palette, useDark } from './dark';
 import { charts, figure, hasValues, units, type ChartOf, type Field } from './figures';
 
@@ -45,7 +45,7 @@ function ChartCard({ chart, history, missing }: { chart: ChartOf; history: Histo
           <Grid hasGutter>
             <GridItem md={7}>
               <Suspense fallback={<Bullseye className="ew-chart"><Spinner aria-label={t('common.loading')} /></Bullseye>}>
-                <Plot times={history.timesMs} lines={lines} from={history.fromMs} to={history.toMs} format={(v) => figure(v, unit, i18n.language)} />
+                <Plot times={history.timesMs} lines={lines} from={history.fromMs} to={history.toMs} binary={unit === 'bytes' || unit === 'bytesPerSecond'} time={(ms) => hourAndMinute(ms, i18n.language)} format={(v) => figure(v, unit, i18n.language)} />
               </Suspense>
             </GridItem>
             <GridItem md={5}>

@@ -9,16 +9,18 @@ export interface Line {
 }
 
 const height = 180;
+/** Steps of an axis of bytes, so that its marks are whole units. */
+const powersOfTwo = Array.from({ length: 51 }, (_, i) => 2 ** i);
 
 /**
  * Lines over time on one axis. All plots of a page share the cursor; null is a gap.
  * It is a picture only: the table beside it says the same in words.
  */
-export default function Plot({ times, lines, from, to, format }: { times: number[]; lines: Line[]; from: number; to: number; format: (v: number) => string }) {
+export default function Plot({ times, lines, from, to, binary, format, time }: { times: number[]; lines: Line[]; from: number; to: number; binary: boolean; format: (v: number) => string; time: (ms: number) => string }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
-  const now = useRef({ format, from, to });
-  now.current = { format, from, to };
+  const now = useRef({ format, time, from, to });
+  now.current = { format, time, from, to };
   const names = lines.map((l) => l.label).join('\n');
   const dark = useDark();
   const colors = dark ? palette.dark : palette.light;
@@ -36,7 +38,7 @@ export default function Plot({ times, lines, from, to, format }: { times: number
           x: { range: () => [now.current.from / 1000, now.current.to / 1000] },
           y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
         },
-        axes: [axis, { ...axis, size: 80, values: (_, ticks) => ticks.map((v) => now.current.format(v)) }],
+        axes: [{ ...axis, values: (_, ticks) => ticks.map((v) => now.current.time(v * 1000)) }, { ...axis, ...(binary && { incrs: powersOfTwo }), size: 80, values: (_, ticks) => ticks.map((v) => now.current.format(v)) }],
         series: [{}, ...lines.map((l, i) => ({ label: l.label, stroke: colors[i], dash: dashes[i], width: 2, spanGaps: false, points: { size: 4 } }))],
       },
       [[], ...lines.map(() => [])] as unknown as uPlot.AlignedData,

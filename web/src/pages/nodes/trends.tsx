@@ -42,19 +42,26 @@ function Rows({ cluster, nodes, trends }: { cluster: string; nodes: Schemas['Nod
   const byName = useMemo(() => new Map(trends.map((x) => [x.metadata.name, x])), [trends]);
   const rows = useVirtualizer({ count: nodes.length, getScrollElement: () => box.current, estimateSize: () => rowHeight, overscan: 8 });
   return (
-    <div ref={box} className="ew-trends" tabIndex={0} role="region" aria-label={t('monitoring.trends')}>
+    <>
+      <div className="ew-trend-row ew-muted" aria-hidden="true">
+        <span>{t('nodes.columns.name')}</span>
+        <span className="ew-trend-two">{t('metrics.cpu')}</span>
+        <span className="ew-trend-two">{t('metrics.memory')}</span>
+      </div>
+      <div ref={box} className="ew-trends" tabIndex={0} role="region" aria-label={t('monitoring.trends')}>
       <ul style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map((item) => {
           const node = nodes[item.index];
           if (!node) return null;
           return (
-            <li key={node.name} aria-setsize={nodes.length} aria-posinset={item.index + 1} style={{ height: rowHeight, transform: `translateY(${item.start}px)` }}>
+            <li key={node.name} className="ew-trend-row" aria-setsize={nodes.length} aria-posinset={item.index + 1} style={{ height: rowHeight, transform: `translateY(${item.start}px)` }}>
               <Row cluster={cluster} node={node} trend={byName.get(node.name)} />
             </li>
           );
         })}
       </ul>
-    </div>
+      </div>
+    </>
   );
 }
 
