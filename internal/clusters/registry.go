@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 )
 
@@ -51,16 +52,7 @@ func NewRegistry(local *Kubeconfig, log *slog.Logger, finders ...Finder) *Regist
 
 // Run looks for members until ctx ends.
 func (r *Registry) Run(ctx context.Context, every time.Duration) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			r.Refresh(ctx)
-		}
-	}
+	wait.UntilWithContext(ctx, r.Refresh, every)
 }
 
 // Refresh looks for members once. A finder that fails keeps what it found before.

@@ -109,6 +109,11 @@ func contexts(t *testing.T, servers map[string]string) *clusters.Kubeconfig {
 		config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: "console"}
 	}
 	config.AuthInfos["console"] = &api.AuthInfo{Token: "admin"}
+	return clustersOf(t, config)
+}
+
+func clustersOf(t *testing.T, config *api.Config) *clusters.Kubeconfig {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := clientcmd.WriteToFile(*config, file); err != nil {
 		t.Fatal(err)

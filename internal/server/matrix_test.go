@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -80,15 +79,7 @@ func twoContexts(t *testing.T, server *apiserver.Server) *clusters.Kubeconfig {
 		}
 	}
 	config.CurrentContext = "host"
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, file); err != nil {
-		t.Fatal(err)
-	}
-	out, err := clusters.FromKubeconfig(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return clustersOf(t, config)
 }
 
 // populate writes what the operations are tried on.

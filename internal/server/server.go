@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"golang.org/x/sync/errgroup"
+	kubewait "k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -88,16 +89,7 @@ func (s *Server) Handler() http.Handler { return s.secureHeaders(s.mux) }
 
 // Background does the Server's chores until ctx ends.
 func (s *Server) Background(ctx context.Context) {
-	t := time.NewTicker(time.Minute)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			s.chores(ctx)
-		}
-	}
+	kubewait.UntilWithContext(ctx, s.chores, time.Minute)
 }
 
 // chores end sessions that are over, and their streams with them. Sessions from
