@@ -57,6 +57,23 @@ export interface paths {
         patch: operations["setEnrollmentState"];
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/enrollments/{enrollment}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** An offline bundle with a join token of KubeEdge's own */
+        post: operations["createBundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/enrollments/{enrollment}/events": {
         parameters: {
             query?: never;
@@ -71,6 +88,23 @@ export interface paths {
         get: operations["streamEnrollment"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/enrollments/{enrollment}/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A join token of KubeEdge's own and the command for the stock keadm */
+        post: operations["createJoinToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -141,6 +175,111 @@ export interface paths {
         put?: never;
         /** What applying settings would do */
         post: operations["planKubeEdge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/logs/{namespace}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Logs of several pods, merged by time */
+        get: operations["downloadMergedLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/logs/{namespace}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Logs of several pods over a WebSocket, merged by time
+         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it. A followed log whose client is too slow leaves lines out and says how many.
+         */
+        get: operations["streamMergedLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/containers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest samples of pods and their containers */
+        get: operations["listContainerSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live usage of nodes, by label selector */
+        get: operations["listNodeMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/pods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Live usage of pods and their containers, by label selector */
+        get: operations["listPodMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/metrics/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The nodes' recent past in few points */
+        get: operations["listNodeTrends"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -225,6 +364,23 @@ export interface paths {
         };
         /** Live usage of a node */
         get: operations["getNodeMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/nodes/{node}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recent samples and history of a node */
+        get: operations["getNodeSamples"];
         put?: never;
         post?: never;
         delete?: never;
@@ -364,8 +520,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A container's log over a WebSocket
-         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it.
+         * Logs of a pod over a WebSocket
+         * @description The server sends JSON frames of type LogFrame; the client answers each with {"ack":seq} once it has shown it. A followed log whose client is too slow leaves lines out and says how many.
          */
         get: operations["streamLogs"];
         put?: never;
@@ -385,6 +541,43 @@ export interface paths {
         };
         /** Live usage of a pod and its containers */
         get: operations["getPodMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recent samples and history of a pod and its containers */
+        get: operations["getPodSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clusters/{cluster}/pods/{namespace}/{pod}/terminal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A shell in a container, over a WebSocket
+         * @description Binary messages carry what is typed and what is shown. The client sends {"columns":80,"rows":24} as text when the size changes; the server's only text message, of type TerminalEnd, says how it ended.
+         */
+        get: operations["openTerminal"];
         put?: never;
         post?: never;
         delete?: never;
@@ -732,9 +925,16 @@ export interface components {
         };
         Container: {
             env: components["schemas"]["EnvVar"][];
+            /**
+             * Format: int32
+             * @description Of a container that has terminated
+             */
+            exitCode?: number;
             image: string;
             /** @enum {string} */
             kind: "container" | "init" | "ephemeral";
+            /** @description How the life before ended */
+            lastEnd?: components["schemas"]["ContainerEnd"];
             message?: string;
             name: string;
             ports: components["schemas"]["Port"][];
@@ -746,6 +946,14 @@ export interface components {
             started?: string;
             /** @enum {string} */
             state: "running" | "waiting" | "terminated" | "unknown";
+        };
+        ContainerEnd: {
+            /** Format: date-time */
+            at: string;
+            /** Format: int32 */
+            exitCode: number;
+            message?: string;
+            reason?: string;
         };
         ContainerUsage: {
             name: string;
@@ -825,6 +1033,18 @@ export interface components {
             source?: string;
             type: string;
         };
+        Filesystem: {
+            /** Format: int64 */
+            availableBytes?: number;
+            /** Format: int64 */
+            capacityBytes?: number;
+            /** @enum {string} */
+            kind: "device" | "volume" | "rootfs" | "logs" | "image";
+            /** @description Device, name of the volume, rootfs or logs */
+            name: string;
+            /** Format: int64 */
+            usedBytes?: number;
+        };
         FirewallCommand: {
             command: string;
             tool: string;
@@ -857,6 +1077,27 @@ export interface components {
             port: number;
             /** @description TCP or UDP. */
             protocol: string;
+        };
+        History: {
+            /**
+             * Format: int64
+             * @description Start of the range asked for, in milliseconds since 1970
+             */
+            fromMs: number;
+            /** @description Why the source holds less than was asked for */
+            message?: string;
+            /** @description By name of a field of Sample */
+            series: {
+                [key: string]: (number | null)[];
+            };
+            /**
+             * @description Where the history comes from
+             * @enum {string}
+             */
+            source: "memory" | "prometheus";
+            timesMs: number[];
+            /** Format: int64 */
+            toMs: number;
         };
         JoinCloudCore: {
             /** Format: int32 */
@@ -918,6 +1159,8 @@ export interface components {
             firewall: components["schemas"]["FirewallEntry"][];
             /** @description Why. */
             message?: string;
+            /** @description What keeps requests from reaching edge nodes, as edge-watcher and the operators found. */
+            notes: components["schemas"]["Note"][];
             /** @description The user's operation at work on it */
             operation?: string;
             /** @description CloudCore's services. */
@@ -957,10 +1200,20 @@ export interface components {
              */
             timeoutSeconds: number;
         };
+        Meta: {
+            name?: string;
+            namespace?: string;
+        };
+        Missing: {
+            cause: string;
+            field: string;
+            message?: string;
+        };
         Mount: {
             container: string;
             path: string;
             readOnly: boolean;
+            subPath?: string;
         };
         NewEnrollment: {
             arch: string;
@@ -1061,9 +1314,54 @@ export interface components {
             /** @description Why pod counts are absent */
             podsCause?: string;
         };
+        NodeSamples: {
+            apiVersion?: string;
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
+            node: components["schemas"]["Object"];
+            /** @description Whether a Prometheus is configured, which knows longer ranges */
+            prometheus: boolean;
+            state: components["schemas"]["State"];
+        };
+        NodeTrend: {
+            cpuNanoCores: (number | null)[];
+            /** @description Working set */
+            memoryBytes: (number | null)[];
+            metadata: components["schemas"]["Meta"];
+        };
+        NodeTrendList: {
+            apiVersion?: string;
+            items: components["schemas"]["NodeTrend"][];
+            kind?: string;
+            /** @description Why the newest interval may be empty */
+            message?: string;
+            metadata: components["schemas"]["Meta"];
+            /** @description Ends of the intervals that the points stand for */
+            timesMs: number[];
+        };
+        NodeUsage: {
+            name: string;
+            usage: components["schemas"]["Usage"];
+        };
+        Note: {
+            /** @description What it is and what to do. */
+            message: string;
+            /** @description The cloud node that it is about; empty: the cluster. */
+            node?: string;
+            /** @description What it is, as a stable word. */
+            reason: string;
+        };
         OIDCStart: {
             /** @description Path of the page to return to */
             back?: string;
+        };
+        Object: {
+            history?: components["schemas"]["History"];
+            name: string;
+            /** @description The most recent samples, oldest first */
+            recent: components["schemas"]["Sample"][];
+            /** @description Fields that the newest sample lacks */
+            unavailable: components["schemas"]["Missing"][];
         };
         OidcStartOutputBody: {
             /** @description Where to send the browser */
@@ -1159,6 +1457,8 @@ export interface components {
             total: number;
             uid: string;
             volumes: components["schemas"]["Volume"][];
+            /** @description Kind/name of what the pod belongs to in the end, such as Deployment/web */
+            workload?: string;
         };
         PodRow: {
             /** @description Label app.kubernetes.io/name or app */
@@ -1182,6 +1482,23 @@ export interface components {
             /** Format: int64 */
             total: number;
             usage: components["schemas"]["Usage"];
+        };
+        PodSamples: {
+            apiVersion?: string;
+            containers: components["schemas"]["Object"][];
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
+            nodeName: string;
+            pod: components["schemas"]["Object"];
+            /** @description Whether a Prometheus is configured, which knows longer ranges */
+            prometheus: boolean;
+            state: components["schemas"]["State"];
+        };
+        PodSamplesList: {
+            apiVersion?: string;
+            items: components["schemas"]["PodSamples"][];
+            kind?: string;
+            metadata: components["schemas"]["Meta"];
         };
         PodUsage: {
             containers: components["schemas"]["ContainerUsage"][];
@@ -1220,6 +1537,98 @@ export interface components {
             /** @description Change enrolments, which retires and cordons edge nodes */
             retireNodes: boolean;
         };
+        Sample: {
+            /**
+             * Format: int64
+             * @description CPU time used, a counter
+             */
+            cpuUsageCoreNanoSeconds?: number;
+            /**
+             * Format: int64
+             * @description CPU in use, in billionths of a core
+             */
+            cpuUsageNanoCores?: number;
+            /**
+             * Format: int64
+             * @description Read and write operations
+             */
+            diskOperations?: number;
+            /**
+             * Format: int64
+             * @description Bytes read from block devices, a counter
+             */
+            diskReadBytes?: number;
+            /** Format: double */
+            diskReadBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Read operations, a counter
+             */
+            diskReads?: number;
+            /** Format: double */
+            diskReadsPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Read and written
+             */
+            diskTotalBytes?: number;
+            /**
+             * Format: int64
+             * @description Bytes written to block devices, a counter
+             */
+            diskWriteBytes?: number;
+            /** Format: double */
+            diskWriteBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Write operations, a counter
+             */
+            diskWrites?: number;
+            /** Format: double */
+            diskWritesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Node: root filesystem. Pod: ephemeral storage. Container: its writable layer
+             */
+            filesystemAvailableBytes?: number;
+            /** Format: int64 */
+            filesystemCapacityBytes?: number;
+            /** Format: int64 */
+            filesystemUsedBytes?: number;
+            /** @description Use of every filesystem or device */
+            filesystems?: components["schemas"]["Filesystem"][];
+            /**
+             * Format: int64
+             * @description Memory in use, page cache included
+             */
+            memoryUsageBytes?: number;
+            /**
+             * Format: int64
+             * @description Memory that cannot be reclaimed at once
+             */
+            memoryWorkingSetBytes?: number;
+            /**
+             * Format: int64
+             * @description Bytes received, a counter. A container shares its pod's
+             */
+            networkRxBytes?: number;
+            /** Format: double */
+            networkRxBytesPerSecond?: number;
+            /**
+             * Format: int64
+             * @description Bytes sent, a counter. A container shares its pod's
+             */
+            networkTxBytes?: number;
+            /** Format: double */
+            networkTxBytesPerSecond?: number;
+            /** Format: int64 */
+            swapUsageBytes?: number;
+            /**
+             * Format: date-time
+             * @description When CPU and memory were measured
+             */
+            time: string;
+        };
         SessionInfo: {
             /**
              * Format: date-time
@@ -1246,6 +1655,8 @@ export interface components {
             ha: boolean;
             /** @description Container images. */
             images: components["schemas"]["SettingsImages"];
+            /** @description How routes get into the kernels of cloud nodes. */
+            iptablesOperator: components["schemas"]["SettingsIptablesOperator"];
             /** @description Resources and placement of the pods. */
             pods: components["schemas"]["SettingsPods"];
             /**
@@ -1316,6 +1727,8 @@ export interface components {
              * @description Port at the destination address. 0: the stream port, once an address is set.
              */
             destinationPort: number;
+            /** @description Sample all edge nodes all the time and keep an hour of it in memory. Off: only what somebody looks at is sampled. */
+            history: boolean;
             /**
              * Format: int64
              * @description Port of edge nodes that log requests are addressed to.
@@ -1326,6 +1739,8 @@ export interface components {
              * @description Port of edge nodes that metrics requests are addressed to.
              */
             metricsPort: number;
+            /** @description URL of a Prometheus that scrapes the edge nodes, as edge-watcher reaches it; it gives histories of more than an hour. Empty: none. */
+            prometheusURL: string;
             /** @description The cluster's service networks; edge nodes with an address in them are refused. */
             serviceCIDRs: string[];
         };
@@ -1353,6 +1768,13 @@ export interface components {
             pullSecrets: string[];
             /** @description Registry (and path) put before every image that names no registry itself. */
             registry: string;
+        };
+        SettingsIptablesOperator: {
+            /**
+             * @description What holds the routes in the kernel. iptables is for hosts without nf_tables, and needs one capability more.
+             * @enum {string}
+             */
+            backend: "auto" | "nftables" | "iptables";
         };
         SettingsPod: {
             /** @description Labels that a node must have. */
@@ -1412,6 +1834,8 @@ export interface components {
         SettingsStreamGuard: {
             /** @description More addresses or networks (CIDR) that may reach the stream port, such as a metrics collector outside the cluster. */
             admit: string[];
+            /** @description Pods on cloud nodes that may reach the stream port, as NAMESPACE/SELECTOR: those that read metrics or carry the API server's requests. */
+            admitPods: string[];
             /** @description Drop connections to the stream port that come from anywhere but cloud nodes and admitted addresses. */
             enable: boolean;
         };
@@ -1440,6 +1864,33 @@ export interface components {
             oidc?: string;
             /** @description With a bearer token of the host cluster; always */
             token: boolean;
+        };
+        State: {
+            /** @description Whether the newest try gave a sample */
+            available: boolean;
+            cause?: string;
+            message?: string;
+            /**
+             * Format: date-time
+             * @description Newest try that gave a sample
+             */
+            succeeded?: string;
+            /**
+             * Format: date-time
+             * @description Newest try
+             */
+            tried?: string;
+        };
+        StockJoin: {
+            /** @description keadm join with every flag */
+            command: string;
+            /**
+             * Format: date-time
+             * @description Nothing revokes the token earlier
+             */
+            expires: string;
+            /** @description KubeEdge's own: whoever has it can join under any name until it expires */
+            token: string;
         };
         Taint: {
             effect: string;
@@ -1879,6 +2330,84 @@ export interface operations {
             };
         };
     };
+    createBundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                enrollment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bundle, .tar.gz */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     streamEnrollment: {
         parameters: {
             query?: never;
@@ -1899,6 +2428,84 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    createJoinToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                enrollment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StockJoin"];
                 };
             };
             /** @description Unauthorized */
@@ -2438,6 +3045,531 @@ export interface operations {
             };
         };
     };
+    downloadMergedLogs: {
+        parameters: {
+            query?: {
+                /** @description Lines from the end; -1 for all */
+                tail?: number;
+                /** @description Seconds back from now; 0 for no limit */
+                since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
+                /** @description The container's last life */
+                previous?: boolean;
+                /** @description Prefix lines with their time (download only; the stream always carries it) */
+                timestamps?: boolean;
+                /** @description Keep the stream open */
+                follow?: boolean;
+                /** @description Kind/name, such as Deployment/web; or give selector */
+                workload?: string;
+                /** @description Label selector of the pods */
+                selector?: string;
+                /** @description Names of containers; none for all */
+                container?: string[];
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pods */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    streamMergedLogs: {
+        parameters: {
+            query?: {
+                /** @description Lines from the end; -1 for all */
+                tail?: number;
+                /** @description Seconds back from now; 0 for no limit */
+                since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
+                /** @description The container's last life */
+                previous?: boolean;
+                /** @description Prefix lines with their time (download only; the stream always carries it) */
+                timestamps?: boolean;
+                /** @description Keep the stream open */
+                follow?: boolean;
+                /** @description Kind/name, such as Deployment/web; or give selector */
+                workload?: string;
+                /** @description Label selector of the pods */
+                selector?: string;
+                /** @description Names of containers; none for all */
+                container?: string[];
+                /** @description Where an earlier stream ended, once for each log: POD/CONTAINER@TIME+N, of which N lines of exactly that time were read */
+                resume?: string[];
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pods */
+                namespace: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Switching to WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listContainerSamples: {
+        parameters: {
+            query?: {
+                /** @description Empty for all namespaces */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodSamplesList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listNodeMetrics: {
+        parameters: {
+            query?: {
+                /** @description Label selector */
+                selector?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeUsage"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listPodMetrics: {
+        parameters: {
+            query?: {
+                /** @description Label selector */
+                selector?: string;
+                /** @description Empty for all namespaces */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodUsage"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    listNodeTrends: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeTrendList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     listNodes: {
         parameters: {
             query?: {
@@ -2859,6 +3991,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    getNodeSamples: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Name of the node */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeSamples"];
                 };
             };
             /** @description Unauthorized */
@@ -3482,17 +4696,19 @@ export interface operations {
     downloadLogs: {
         parameters: {
             query: {
-                container: string;
                 /** @description Lines from the end; -1 for all */
                 tail?: number;
                 /** @description Seconds back from now; 0 for no limit */
                 since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
                 /** @description The container's last life */
                 previous?: boolean;
                 /** @description Prefix lines with their time (download only; the stream always carries it) */
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
+                container: string;
             };
             header?: never;
             path: {
@@ -3574,18 +4790,23 @@ export interface operations {
     };
     streamLogs: {
         parameters: {
-            query: {
-                container: string;
+            query?: {
                 /** @description Lines from the end; -1 for all */
                 tail?: number;
                 /** @description Seconds back from now; 0 for no limit */
                 since?: number;
+                /** @description Lines from then on, in whole seconds; goes before since */
+                sinceTime?: string;
                 /** @description The container's last life */
                 previous?: boolean;
                 /** @description Prefix lines with their time (download only; the stream always carries it) */
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
+                /** @description Where an earlier stream ended, once for each log: POD/CONTAINER@TIME+N, of which N lines of exactly that time were read */
+                resume?: string[];
+                /** @description Names of containers; none for all of the pod, init and ephemeral ones too */
+                container?: string[];
             };
             header?: never;
             path: {
@@ -3694,6 +4915,183 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PodUsage"];
                 };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    getPodSamples: {
+        parameters: {
+            query?: {
+                /** @description Length of the history; 0 for none */
+                sinceSeconds?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pod */
+                namespace: string;
+                /** @description Name of the pod */
+                pod: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PodSamples"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    openTerminal: {
+        parameters: {
+            query: {
+                container: string;
+                shell?: "auto" | "sh" | "bash" | "custom";
+                /** @description Program and arguments, with shell=custom */
+                command?: string[];
+                columns?: number;
+                rows?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Namespace of the pod */
+                namespace: string;
+                /** @description Name of the pod */
+                pod: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Switching to WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
