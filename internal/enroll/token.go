@@ -26,7 +26,7 @@ type JoinToken struct {
 }
 
 const (
-	tokenPatience = 15 * time.Second
+	tokenPatience = 8 * time.Second
 	tokenPoll     = 200 * time.Millisecond
 )
 

@@ -33,6 +33,8 @@ var writeRights = map[string][]Right{
 	"planKubeEdge": clusterAdmin, "applyKubeEdge": clusterAdmin, "disableKubeEdge": clusterAdmin,
 	"createEnrollment":   {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
 	"setEnrollmentState": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
+	"createJoinToken":    {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
+	"createBundle":       {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"leaveNode":          append([]Right{getNode}, changeEnrollment...),
 	"setNodeScheduling":  append([]Right{getNode}, changeEnrollment...),
 	"deletePod":          {{Verb: "delete", Resource: "pods", Namespace: "{namespace}"}},

@@ -38,16 +38,16 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 		return nil, err
 	}
 	defer cancel()
+	e, token, err := joinToken(ctx, c, in.Enrollment)
+	if err != nil {
+		return nil, err
+	}
 	status, err := s.cfg.KubeEdge.Status(ctx, c.config)
 	if err != nil {
 		return nil, kubeError(err)
 	}
 	if status.Settings == nil {
 		return nil, fail(http.StatusConflict, "KubeEdgeNotEnabled", "KubeEdge is not enabled on this cluster", "enable it first")
-	}
-	e, token, err := joinToken(ctx, c, in.Enrollment)
-	if err != nil {
-		return nil, err
 	}
 	return &Body[StockJoin]{StockJoin{Token: token.Token, Expires: token.Expires,
 		Command: enroll.KeadmCommand(&e.Spec, token.Token, imageVersion(status.Settings.Images.CloudCore))}}, nil
@@ -85,9 +85,10 @@ func (s *Server) createBundle(ctx context.Context, in *EnrollmentPath) (*huma.St
 		return nil, err
 	}
 	defer cancel()
-	e, err := findEnrollment(ctx, c, in.Enrollment)
+	// What the user may do comes before what this console can do.
+	e, token, err := joinToken(ctx, c, in.Enrollment)
 	if err != nil {
-		return nil, kubeError(err)
+		return nil, err
 	}
 	var sources []bundle.Source
 	if s.cfg.Installers != nil {
@@ -98,10 +99,6 @@ func (s *Server) createBundle(ctx context.Context, in *EnrollmentPath) (*huma.St
 			"put edgectl-"+e.Spec.Arch+" into its artifact directory and restart it")
 	}
 	config, err := enroll.EdgeCoreConfig(&e.Spec)
-	if err != nil {
-		return nil, err
-	}
-	e, token, err := joinToken(ctx, c, in.Enrollment)
 	if err != nil {
 		return nil, err
 	}
