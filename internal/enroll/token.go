@@ -26,7 +26,7 @@ type JoinToken struct {
 }
 
 const (
-	tokenPatience = 8 * time.Second
+	tokenPatience = 5 * time.Second
 	tokenPoll     = 200 * time.Millisecond
 )
 
@@ -56,8 +56,7 @@ func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrol
 
 // awaitToken polls: a watch would need another verb for the 0.2 s that this takes.
 func awaitToken(ctx context.Context, user client.Client, key client.ObjectKey, public []byte) (*v1alpha1.SealedToken, error) {
-	ctx, cancel := context.WithTimeout(ctx, tokenPatience)
-	defer cancel()
+	tooLate := time.After(tokenPatience)
 	tick := time.NewTicker(tokenPoll)
 	defer tick.Stop()
 	for {
@@ -73,6 +72,8 @@ func awaitToken(ctx context.Context, user client.Client, key client.ObjectKey, p
 		}
 		select {
 		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the join token: %w", ctx.Err())
+		case <-tooLate:
 			return nil, fmt.Errorf("%w: edge-watcher has not answered: see whether it runs in namespace %s", ErrNoToken, v1alpha1.KubeEdgeNamespace)
 		case <-tick.C:
 		}
