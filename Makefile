@@ -132,7 +132,7 @@ test-e2e: check-machine deps-test build ## End-to-end tests on the running site;
 	if [ -z "$$had" ]; then bin/sandbox down; fi; exit $$status
 
 .PHONY: e2e
-e2e: ## End-to-end tests against the site that is up
+e2e: deps-test ## End-to-end tests against the site that is up
 	go test -tags e2e -count=1 -timeout 30m -v ./test/e2e
 	npm --prefix web run e2e
 
