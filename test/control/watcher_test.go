@@ -246,6 +246,7 @@ func TestARestartWritesNothing(t *testing.T) {
 	for i := range 20 {
 		createNode(t, edgeNode(fmt.Sprintf("edge-%04d", i), manyAddress(i)))
 	}
+	nextSecond()
 	createNode(t, edgeNode("younger", manyAddress(0))) // a conflict, with conditions on Nodes
 	p := startWatcher(t)
 	eventually(t, "the conflict is told", func() error { return hasReason(t, "younger", "AddressConflict") })
@@ -269,6 +270,10 @@ func TestARestartWritesNothing(t *testing.T) {
 		t.Errorf("%d objects before the restart, %d after", len(before), len(after))
 	}
 }
+
+// nextSecond waits until what is created now is younger than what was created before:
+// a creationTimestamp has whole seconds, and of equally old claimants the UID decides.
+func nextSecond() { time.Sleep(1100 * time.Millisecond) }
 
 func hasReason(t *testing.T, name, reason string) error {
 	t.Helper()

@@ -92,8 +92,23 @@ func historiesFromPrometheus(t *testing.T, address string) {
 	})
 }
 
-// startPrometheus runs it on a host with the documented configuration; only how it
-// finds the apiserver differs, since it is no pod.
+// discovered is what Prometheus' discovery of Kubernetes makes of the edge nodes with
+// role node: InternalIP and kubelet port, and the name as a meta label.
+func discovered(t *testing.T) []any {
+	t.Helper()
+	out := mustKubectl(t, "get", "nodes", "-l", "node-role.kubernetes.io/edge", "-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}:{.status.daemonEndpoints.kubeletEndpoint.Port}{"\n"}{end}`)
+	var groups []any
+	for line := range strings.Lines(out) {
+		name, target, _ := strings.Cut(strings.TrimSpace(line), " ")
+		groups = append(groups, map[string]any{"targets": []any{target}, "labels": map[string]any{"__meta_kubernetes_node_name": name}})
+	}
+	return groups
+}
+
+// startPrometheus runs it on a host with the documented configuration, but for the
+// discovery of targets: Debian's Prometheus is built without that of Kubernetes, so
+// they are given as it would find them.
 func startPrometheus(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "prometheus", "scrape.yaml"))
@@ -105,9 +120,13 @@ func startPrometheus(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	for _, job := range config["scrape_configs"].([]any) {
-		for _, sd := range job.(map[string]any)["kubernetes_sd_configs"].([]any) {
-			sd.(map[string]any)["kubeconfig_file"] = site.Kubeconfig
+		fields := job.(map[string]any)
+		discovery := fields["kubernetes_sd_configs"].([]any)[0].(map[string]any)
+		if discovery["role"] != "node" {
+			t.Fatalf("job %v does not discover nodes", fields["job_name"])
 		}
+		delete(fields, "kubernetes_sd_configs")
+		fields["static_configs"] = discovered(t)
 	}
 	text, err := yaml.Marshal(config)
 	if err != nil {
