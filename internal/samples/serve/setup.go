@@ -161,7 +161,7 @@ func (r *runner) run(ctx context.Context) error {
 	go func() { _ = collector.Run(ctx) }() // ends with ctx and has no other error
 	go collect.RunTrends(ctx, r.usage, trends, r.log)
 	go r.publish(ctx, publisher)
-	return serveTLS(ctx, listener, New(config), publisher)
+	return serveTLS(ctx, listener, New(config), publisher, r.log)
 }
 
 // publish keeps the cluster's objects in order: helm and people may change them.
@@ -180,10 +180,12 @@ func (r *runner) publish(ctx context.Context, p *publisher) {
 	}
 }
 
-func serveTLS(ctx context.Context, listener net.Listener, handler http.Handler, p *publisher) error {
+func serveTLS(ctx context.Context, listener net.Listener, handler http.Handler, p *publisher, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           http.TimeoutHandler(handler, answerTimeout, ""),
 		ReadHeaderTimeout: 10 * time.Second,
+		// Callers that break a handshake off are no fault of this program.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, GetCertificate: p.certificate,
 			// Asked for here, checked against the front proxy's CA by the authenticator.
