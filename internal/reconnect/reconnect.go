@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +25,32 @@ const (
 	// ask such a host ever more seldom.
 	dialTimeout = 4 * time.Second
 	keepAlive   = 30 * time.Second
+	// quietFor and answerWithin bound how long a connection that the other side has
+	// given up goes unnoticed. A watch only listens: when a firewall's reload takes
+	// the Service's address translation away for a moment, the API server's packets are
+	// answered by a reset that this side never sees. client-go's own bounds, 30 and
+	// 15 s, are 45 s of old routes.
+	quietFor     = 2 * time.Second
+	answerWithin = 3 * time.Second
 )
+
+// healthChecks are what client-go and the libraries above it read the bounds of a
+// connection's health check from; there is no option for them.
+var healthChecks = map[string]time.Duration{
+	"HTTP2_READ_IDLE_TIMEOUT_SECONDS": quietFor,
+	"HTTP2_PING_TIMEOUT_SECONDS":      answerWithin,
+}
 
 // Wrap makes reading requests of config's clients wait for an API server that
 // cannot be reached, instead of failing, as long as their context allows. Requests
-// that change something still fail at once.
+// that change something still fail at once. Clients made afterwards find out within
+// five seconds that their connection is dead, unless the environment says otherwise.
 func Wrap(config *rest.Config, log *slog.Logger) {
+	for name, bound := range healthChecks {
+		if os.Getenv(name) == "" {
+			_ = os.Setenv(name, strconv.Itoa(int(bound.Seconds()))) // fails for impossible names only
+		}
+	}
 	config.Dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext
 	away := &atomic.Bool{}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {

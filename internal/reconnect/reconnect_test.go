@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -117,3 +118,78 @@ func TestWrapServesClients(t *testing.T) {
 		t.Errorf("the server answered %q (%v), want here", b, err)
 	}
 }
+
+// TestSilentConnectionsEnd lets a watch's connection die without a word: the client
+// must notice long before client-go's 45 s.
+func TestSilentConnectionsEnd(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	silence, address := relay(t, server.Listener.Addr().String())
+	config := &rest.Config{Host: "https://" + address, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+	Wrap(config, slog.New(slog.DiscardHandler))
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, config.Host, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	silence()
+	if _, err := io.ReadAll(resp.Body); err == nil || ctx.Err() != nil {
+		t.Errorf("the watch over a dead connection ended with %v (%v), want the connection's own error", err, ctx.Err())
+	}
+}
+
+// relay passes bytes on to an address until silence is called; from then on it takes
+// bytes and passes none.
+func relay(t *testing.T, to string) (silence func(), address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var silent atomic.Bool
+	pass := func(to io.Writer, from io.Reader) {
+		_, _ = io.Copy(writer(func(b []byte) (int, error) {
+			if silent.Load() {
+				return len(b), nil
+			}
+			return to.Write(b)
+		}), from)
+	}
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				return
+			}
+			t.Cleanup(func() { near.Close(); far.Close() })
+			go pass(far, near)
+			go pass(near, far)
+		}
+	}()
+	return func() { silent.Store(true) }, l.Addr().String()
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }

@@ -178,6 +178,40 @@ func TestOperatorCutOff(t *testing.T) {
 	recovered(t, k, "cut off from the API server")
 }
 
+// TestHalfOpenConnections ends the API server's side of the worker's connections
+// while nobody there can hear it: a watch that waits for events has nothing to
+// notice that by but its own health check.
+func TestHalfOpenConnections(t *testing.T) {
+	k := onsite.NewKernels(t, site)
+	nodes := onsite.NewHollow(t, site.Client(t), "half", 1, 10351)
+	onsite.Eventually(t, 30*time.Second, 200*time.Millisecond, func() error {
+		return k.Routed(t.Context(), nodes.Name(1), onsite.HollowIP(1))
+	})
+	k.WaitEqual(t, within)
+	old := operatorConnections(t)
+	onHost(t, "cp", `nft 'table inet half { chain output { type filter hook output priority 10; tcp sport 6443 tcp flags rst drop; }; }'`)
+	restore := sync.OnceFunc(func() { onHost(t, "cp", "nft delete table inet half") })
+	t.Cleanup(restore)
+	onHost(t, "cp", "ss --kill --tcp state established sport = :6443 dst 198.18.0.3")
+	restore()
+	if now := operatorConnections(t); old == "" || old != now {
+		t.Fatalf("the operator was to notice nothing, but its connections, before:\n%s\nare:\n%s", old, now)
+	}
+	if err := nodes.SetIP(t.Context(), 1, onsite.HollowIP(1001)); err != nil {
+		t.Fatal(err)
+	}
+	onsite.Eventually(t, 20*time.Second, 50*time.Millisecond, func() error {
+		return k.Routed(t.Context(), nodes.Name(1), onsite.HollowIP(1001))
+	})
+	recovered(t, k, "half-open connections")
+}
+
+// operatorConnections are the addresses of the worker's operator's TCP connections.
+func operatorConnections(t *testing.T) string {
+	t.Helper()
+	return onHost(t, "worker", `ss -Htnp state established "( dport = :443 or dport = :6443 )" | grep iptables-operat | awk '{print $3, $4}' | sort`)
+}
+
 // TestAPIServerDown ends kube-apiserver for a minute. Routes serve all the while,
 // and what changes right after its return arrives in time.
 func TestAPIServerDown(t *testing.T) {
