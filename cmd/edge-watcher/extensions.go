@@ -13,6 +13,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/streamcert"
 	"github.com/edgeway-io/edgeway/internal/watcher"
 	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // extensions are the controllers of other packages, in the order in which they are
@@ -23,7 +24,7 @@ func extensions(log *slog.Logger) []watcher.Extension {
 
 // streamCertificate keeps CloudStream's certificate from running out.
 func streamCertificate(log *slog.Logger) watcher.Extension {
-	return watcher.Extension{Setup: func(mgr ctrl.Manager, _ *watcher.Options) error {
+	return watcher.Extension{Setup: func(mgr ctrl.Manager, _ *nodes.Store, _ *watcher.Options) error {
 		client, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 		if err != nil {
 			return fmt.Errorf("make client for the stream certificate: %w", err)
@@ -37,12 +38,12 @@ func joining() watcher.Extension {
 	var options enrollment.Options
 	return watcher.Extension{
 		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
-		Setup: func(mgr ctrl.Manager, o *watcher.Options) error {
+		Setup: func(mgr ctrl.Manager, store *nodes.Store, o *watcher.Options) error {
 			var err error
 			if options.ServiceCIDRs, err = o.ServicePrefixes(); err != nil {
 				return err
 			}
-			return enrollment.SetupWithManager(mgr, options)
+			return enrollment.SetupWithManager(mgr, store, options)
 		},
 	}
 }
@@ -52,8 +53,8 @@ func figures(log *slog.Logger) watcher.Extension {
 	var options serve.Options
 	return watcher.Extension{
 		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
-		Setup: func(mgr ctrl.Manager, _ *watcher.Options) error {
-			return serve.SetupWithManager(mgr, options, log)
+		Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
+			return serve.SetupWithManager(mgr, store, options, log)
 		},
 	}
 }

@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"maps"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,16 +48,6 @@ func onChange[T client.Object](differ func(old, new T) bool) predicate.Predicate
 	}}
 }
 
-// nodeDiffers says whether an update can change a route. Heartbeats, images,
-// capacity and readiness cannot.
-func nodeDiffers(old, new *corev1.Node) bool {
-	return old.UID != new.UID ||
-		isEdge(old) != isEdge(new) ||
-		old.Status.DaemonEndpoints.KubeletEndpoint.Port != new.Status.DaemonEndpoints.KubeletEndpoint.Port ||
-		!slices.Equal(old.Status.Addresses, new.Status.Addresses) ||
-		!slices.Equal(old.Spec.PodCIDRs, new.Spec.PodCIDRs)
-}
-
 func recordDiffers(old, new *corev1.ConfigMap) bool {
 	return old.Annotations[v1alpha1.TunnelPortAnnotation] != new.Annotations[v1alpha1.TunnelPortAnnotation]
 }
@@ -81,9 +70,4 @@ func inKubeEdge() predicate.Predicate {
 // versionDiffers drops the periodic resync of objects that are watched whole.
 func versionDiffers(old, new client.Object) bool {
 	return old.GetResourceVersion() != new.GetResourceVersion()
-}
-
-func isEdge(node *corev1.Node) bool {
-	_, found := node.Labels[v1alpha1.LabelEdge]
-	return found
 }

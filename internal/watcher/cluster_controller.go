@@ -23,6 +23,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // clusterReconciler looks after what concerns the cluster rather than one edge node:
@@ -156,7 +157,7 @@ func (r *clusterReconciler) tell(ctx context.Context, targets *v1alpha1.EdgeRout
 // setupCluster adds the cluster controller.
 func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 	r := &clusterReconciler{
-		client: mgr.GetClient(), nodes: d.nodes.all, pods: d.pods, board: d.notes,
+		client: mgr.GetClient(), nodes: d.nodes.All, pods: d.pods, board: d.notes,
 		patience: patience{now: time.Now}, notes: noteLog{log: d.log}, metrics: d.metrics, log: d.log,
 	}
 	unseen := func() {} // no lag is measured from these events
@@ -166,7 +167,7 @@ func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 	}
 	changed := onChange[client.Object](versionDiffers)
 	return ctrl.NewControllerManagedBy(mgr).Named("cluster").
-		WatchesRawSource(nodeSource{store: d.nodes, matters: cloudNode, seen: unseen}).
+		WatchesRawSource(nodeChanges(d.nodes, nodes.CloudNode, unseen)).
 		Watches(&v1alpha1.CloudNodeRoutes{}, all, builder.WithPredicates(onChange(reportDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(conditionsDiffer))).
 		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).

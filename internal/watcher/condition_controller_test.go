@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -9,14 +10,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 var (
@@ -40,11 +42,34 @@ func newConditions(t *testing.T) *conditions {
 		recorder: events.NewFakeRecorder(16),
 		clock:    created.Time,
 	}
+	store := newStore(t)
 	c.conditionReconciler = &conditionReconciler{
-		client: c.site, findings: &findings{}, events: c.recorder,
+		client: c.site, nodes: store, findings: &findings{nodes: store}, events: c.recorder,
 		now: func() metav1.Time { return metav1.NewTime(c.clock) },
 	}
 	return c
+}
+
+func newStore(t *testing.T) *nodes.Store {
+	t.Helper()
+	store, err := nodes.NewStore(&rest.Config{}, http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// see brings the Node as it is into the store.
+func (c *conditions) see(t *testing.T) *corev1.Node {
+	t.Helper()
+	var node corev1.Node
+	if err := c.site.Get(t.Context(), client.ObjectKey{Name: "e1"}, &node); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.nodes.Add(&node); err != nil {
+		t.Fatal(err)
+	}
+	return &node
 }
 
 // sync publishes a finding for e1 (none when nil) and returns condition, writes and Event.
@@ -54,15 +79,13 @@ func (c *conditions) sync(t *testing.T, finding *routes.Finding) (*corev1.NodeCo
 	if finding != nil {
 		next["e1"] = *finding
 	}
+	c.see(t)
 	c.findings.publish(next)
 	c.clock = c.clock.Add(time.Minute)
 	if _, err := c.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "e1"}}); err != nil {
 		t.Fatal(err)
 	}
-	var node corev1.Node
-	if err := c.site.Get(t.Context(), client.ObjectKey{Name: "e1"}, &node); err != nil {
-		t.Fatal(err)
-	}
+	node := c.see(t)
 	if len(node.Status.Conditions) < 2 || node.Status.Conditions[0].Type != corev1.NodeReady && node.Status.Conditions[1].Type != corev1.NodeReady {
 		t.Errorf("the kubelet's conditions are gone: %+v", node.Status.Conditions)
 	}
@@ -71,7 +94,7 @@ func (c *conditions) sync(t *testing.T, finding *routes.Finding) (*corev1.NodeCo
 	case told = <-c.recorder.Events:
 	default:
 	}
-	return routedCondition(&node), c.site.took(), told
+	return nodes.RoutedCondition(node), c.site.took(), told
 }
 
 func TestConditionFollowsFinding(t *testing.T) {
@@ -122,6 +145,7 @@ func TestNothingIsConcludedBeforeTheFirstPlan(t *testing.T) {
 	if err := c.site.Status().Update(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
+	c.see(t)
 	if _, err := c.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "e1"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -130,24 +154,36 @@ func TestNothingIsConcludedBeforeTheFirstPlan(t *testing.T) {
 	}
 }
 
-// Only nodes whose finding changed are asked for, and what CloudCore's restart
-// causes is not asked for at once.
+// Only nodes whose condition is wrong are asked for at the start, then those whose
+// finding changed, and what CloudCore's restart causes is not asked for at once.
 func TestFindingsAskForChangedNodes(t *testing.T) {
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	defer queue.ShutDown()
-	f := &findings{}
-	f.publish(map[string]routes.Finding{"a": routed, "b": conflict})
+	f := &findings{nodes: newStore(t)}
+	// z had a condition when it was an edge node, and a has the right one.
+	for name, condition := range map[string]*corev1.NodeCondition{"a": {Status: corev1.ConditionTrue, Reason: "Routed", Message: "redirected"},
+		"b": {Status: corev1.ConditionTrue, Reason: "Routed", Message: "redirected"}, "n": nil, "z": {Status: corev1.ConditionTrue}} {
+		node := edgeNode(name, "192.168.100.1", 10351)
+		if condition != nil {
+			condition.Type = v1alpha1.ConditionRouted
+			node.Status.Conditions = append(node.Status.Conditions, *condition)
+		}
+		if err := f.nodes.Add(node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.publish(map[string]routes.Finding{"a": routed, "b": conflict, "n": routed})
 	if err := f.start(t.Context(), queue); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]bool{"a": true, "b": true}, drain(queue)); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"b": true, "n": true, "z": true}, drain(queue)); diff != "" {
 		t.Errorf("asked at the start (-want +got):\n%s", diff)
 	}
-	f.publish(map[string]routes.Finding{"a": routed, "c": routed})
+	f.publish(map[string]routes.Finding{"a": routed, "c": routed, "n": routed})
 	if diff := cmp.Diff(map[string]bool{"b": true, "c": true}, drain(queue)); diff != "" {
 		t.Errorf("asked after a change (-want +got):\n%s", diff)
 	}
-	f.publish(map[string]routes.Finding{"a": noCore, "c": routed})
+	f.publish(map[string]routes.Finding{"a": noCore, "c": routed, "n": routed})
 	if got := drain(queue); len(got) != 0 {
 		t.Errorf("asked at once for %v, although CloudCore may be back soon", got)
 	}
@@ -163,29 +199,29 @@ func drain(queue requestQueue) map[string]bool {
 	return names
 }
 
-func TestConditionEvents(t *testing.T) {
-	with := func(status corev1.ConditionStatus) *corev1.Node {
+func TestConditionRequests(t *testing.T) {
+	with := func(status corev1.ConditionStatus) *nodes.Node {
 		node := edgeNode("e1", "192.168.100.1", 10351)
-		node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: v1alpha1.ConditionRouted, Status: status})
-		return node
-	}
-	without := edgeNode("e1", "192.168.100.1", 10351)
-	p := conditionEvents()
-	for _, test := range []struct {
-		name     string
-		old, new *corev1.Node
-		want     bool
-	}{
-		{"a heartbeat", with("True"), with("True"), false},
-		{"a heartbeat without ours", without, without, false},
-		{"removed", with("True"), without, true},
-		{"changed", with("True"), with("False"), true},
-	} {
-		if got := p.Update(event.UpdateEvent{ObjectOld: test.old, ObjectNew: test.new}); got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		if status != "" {
+			node.Status.Conditions = append(node.Status.Conditions, corev1.NodeCondition{Type: v1alpha1.ConditionRouted, Status: status})
 		}
+		return nodes.Of(node)
 	}
-	if !p.Create(event.CreateEvent{Object: with("True")}) || p.Create(event.CreateEvent{Object: without}) {
-		t.Error("a Node found at the start is looked at if, and only if, it has our condition")
+	for _, test := range []struct {
+		name          string
+		before, after *nodes.Node
+		want          int
+	}{
+		{"a heartbeat", with("True"), with("True"), 0},
+		{"a heartbeat without ours", with(""), with(""), 0},
+		{"removed", with("True"), with(""), 1},
+		{"changed", with("True"), with("False"), 1},
+		{"found with ours", nil, with("True"), 1},
+		{"found without ours", nil, with(""), 0},
+		{"deleted", with("True"), nil, 0},
+	} {
+		if got := conditionRequests(t.Context(), test.before, test.after); len(got) != test.want {
+			t.Errorf("%s: %v, want %d", test.name, got, test.want)
+		}
 	}
 }

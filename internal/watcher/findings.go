@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // transientGrace is how long a finding that concerns all nodes of a CloudCore at
@@ -18,26 +19,49 @@ const transientGrace = 20 * time.Second
 
 // findings hands the route controller's findings to the condition controller.
 type findings struct {
+	nodes *nodes.Store
+
 	mu      sync.Mutex
 	current map[string]routes.Finding // nil until the first plan
 	queue   requestQueue
 }
 
-// publish replaces the findings, and asks for every node whose finding changed.
+// publish replaces the findings, and asks for every node whose finding changed. With
+// the first ones it asks for those alone whose condition is another: after a restart
+// that is none of 100,000.
 func (f *findings) publish(next map[string]routes.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	first := f.current == nil
+	before := f.current
+	f.current = next
+	if first {
+		f.askForWrong()
+		return
+	}
 	for name, finding := range next {
-		if before, found := f.current[name]; !found || before != finding {
+		if was, found := before[name]; !found || was != finding {
 			f.ask(name, finding.Transient)
 		}
 	}
-	for name := range f.current {
+	for name := range before {
 		if _, found := next[name]; !found {
 			f.ask(name, false)
 		}
 	}
-	f.current = next
+}
+
+// askForWrong asks for every node whose condition is not what its finding says.
+func (f *findings) askForWrong() {
+	if f.queue == nil || f.current == nil {
+		return
+	}
+	f.nodes.Each(func(node *nodes.Node) {
+		finding, found := f.current[node.Name]
+		if conditionDiffers(node.Routed, finding, found) {
+			f.ask(node.Name, finding.Transient)
+		}
+	})
 }
 
 // get returns a node's finding, whether it has one, and whether anything is known
@@ -49,14 +73,13 @@ func (f *findings) get(node string) (finding routes.Finding, found, known bool) 
 	return finding, found, f.current != nil
 }
 
-// start connects the queue; what was published earlier is asked for at once.
+// start connects the queue, and asks for what was wrong already when the findings were
+// published.
 func (f *findings) start(_ context.Context, queue requestQueue) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.queue = queue
-	for name, finding := range f.current {
-		f.ask(name, finding.Transient)
-	}
+	f.askForWrong()
 	return nil
 }
 

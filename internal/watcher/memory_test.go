@@ -50,10 +50,10 @@ func living() uint64 {
 	return m.HeapAlloc
 }
 
-// 100,000 Nodes fit into edge-watcher's memory: of each, cache, store and finding
-// together keep little.
+// 100,000 Nodes fit into edge-watcher's memory: of each, store and finding together
+// keep little.
 func TestLittleIsKeptOfANode(t *testing.T) {
-	const count, most = 5000, 2560 // bytes a node
+	const count, most = 5000, 1024 // bytes a node
 	settings, err := DefaultOptions().settings()
 	if err != nil {
 		t.Fatal(err)
@@ -63,17 +63,13 @@ func TestLittleIsKeptOfANode(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := living()
-	cached, store := map[string]*corev1.Node{}, newNodeStore(nil)
+	store := newStore(t)
 	for i := range count {
-		node := wireNode(t, i)
-		if _, err := trimNode(node); err != nil {
+		if err := store.Add(wireNode(t, i)); err != nil {
 			t.Fatal(err)
 		}
-		cached[node.Name] = node
-		entry := nodeInput(node)
-		store.put(node.Name, &entry)
 	}
-	nodes, err := store.all(t.Context())
+	nodes, err := store.All(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +80,6 @@ func TestLittleIsKeptOfANode(t *testing.T) {
 	if kept > most {
 		t.Errorf("%d bytes are kept of a node, want at most %d", kept, most)
 	}
-	runtime.KeepAlive(cached)
 	runtime.KeepAlive(store)
 	runtime.KeepAlive(findings)
 	if len(nodes) != 0 || len(findings) != count {

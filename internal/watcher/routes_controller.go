@@ -17,6 +17,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // retryBehindCache is how soon a write is tried again that the cache was too old for.
@@ -78,6 +79,18 @@ func (r *routeReconciler) reconcile(ctx context.Context, cause time.Time) (recon
 	return reconcile.Result{}, nil
 }
 
+// nodeChanges asks for everything after changes of Nodes that matter.
+func nodeChanges(store *nodes.Store, matters func(before, after *nodes.Node) bool, seen func()) nodes.Source {
+	all := []reconcile.Request{everything}
+	return nodes.Source{Store: store, After: debounce, First: all, Requests: func(_ context.Context, before, after *nodes.Node) []reconcile.Request {
+		if !matters(before, after) {
+			return nil
+		}
+		seen()
+		return all
+	}}
+}
+
 // setupRoutes adds the route controller.
 func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	settings, err := d.options.settings()
@@ -89,7 +102,7 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		return err
 	}
 	r := &routeReconciler{
-		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.all, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
+		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.All, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
 		guard:    guardian{reader: mgr.GetClient(), pods: d.pods, options: d.options.Guard},
 		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote},
 		findings: d.findings,
@@ -100,7 +113,7 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	}
 	all := whole(r.causes.see)
 	return ctrl.NewControllerManagedBy(mgr).Named("routes").
-		WatchesRawSource(nodeSource{store: d.nodes, matters: anyNode, seen: r.causes.see}).
+		WatchesRawSource(nodeChanges(d.nodes, nodes.Routing, r.causes.see)).
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
 		Watches(&corev1.Service{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).

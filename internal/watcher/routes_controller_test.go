@@ -24,6 +24,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // errConflict is what the apiserver says to a writer whose cache is behind.
@@ -125,7 +126,7 @@ func (s *site) nodes(ctx context.Context) ([]routes.Node, error) {
 	}
 	var out []routes.Node
 	for i := range list.Items {
-		out = append(out, nodeInput(&list.Items[i]))
+		out = append(out, nodes.Of(&list.Items[i]).Node)
 	}
 	return out, nil
 }

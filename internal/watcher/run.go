@@ -33,6 +33,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/reconnect"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 const (
@@ -47,15 +48,14 @@ const leaseName = "edge-watcher"
 
 // Extension is a controller of another package.
 //
-// The manager's client reads Nodes from a cache in which they are trimmed: patch
-// them, never update them. It caches the ConfigMap kubeedge/tunnelport, and
-// Services and EndpointSlices of namespace kubeedge, and no others; Secrets and Pods
-// are not cached at all.
+// The manager's client caches the ConfigMap kubeedge/tunnelport, and Services and
+// EndpointSlices of namespace kubeedge, and no others; Nodes, Secrets and Pods are not
+// cached at all. What is kept of Nodes is in the store.
 type Extension struct {
 	// AddFlags adds the controller's own flags; nil for none.
 	AddFlags func(*pflag.FlagSet)
 	// Setup adds the controller to the manager, with the flags parsed.
-	Setup func(ctrl.Manager, *Options) error
+	Setup func(ctrl.Manager, *nodes.Store, *Options) error
 }
 
 // dependencies are what the controllers of this package share.
@@ -64,7 +64,7 @@ type dependencies struct {
 	findings *findings
 	metrics  *metrics
 	pods     *podSource
-	nodes    *nodeStore
+	nodes    *nodes.Store
 	notes    *noteBoard
 	log      *slog.Logger
 }
@@ -99,7 +99,7 @@ func Run(ctx context.Context, o *Options, log *slog.Logger, extensions ...Extens
 		}
 	}
 	for _, extension := range extensions {
-		if err := extension.Setup(mgr, o); err != nil {
+		if err := extension.Setup(mgr, d.nodes, o); err != nil {
 			return fmt.Errorf("set up controller: %w", err)
 		}
 	}
@@ -107,7 +107,7 @@ func Run(ctx context.Context, o *Options, log *slog.Logger, extensions ...Extens
 }
 
 // memoryLimit is what the garbage collector works harder to stay under; with 100,000
-// Nodes some 250 MiB live. It is no bound: more Nodes get more memory.
+// Nodes some 100 MiB live. It is no bound: more Nodes get more memory.
 const memoryLimit = 320 << 20
 
 // limitMemory leaves a limit that was chosen with GOMEMLIMIT as it is.
@@ -138,7 +138,7 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 		Metrics: metricsserver.Options{BindAddress: o.MetricsBindAddress},
 		Cache:   cacheOptions(),
 		Client: client.Options{Cache: &client.CacheOptions{
-			DisableFor: []client.Object{&corev1.Pod{}, &corev1.Secret{}},
+			DisableFor: []client.Object{&corev1.Node{}, &corev1.Pod{}, &corev1.Secret{}},
 		}},
 		HealthProbeBindAddress:        o.HealthProbeBindAddress,
 		LeaderElection:                o.LeaderElect,
@@ -149,7 +149,12 @@ func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create manager: %w", err)
 	}
-	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", cachesSynced(mgr)))
+	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", synced(func(ctx context.Context) error {
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return errors.New("caches are not synced yet")
+		}
+		return nil
+	})))
 	return mgr, err
 }
 
@@ -167,7 +172,6 @@ func cacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: trimManagedFields,
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Node{}: {Transform: trimNode},
 			&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{
 				v1alpha1.KubeEdgeNamespace: named(v1alpha1.TunnelPortConfigMap),
 				metav1.NamespaceSystem:     named(ciliumConfig),
@@ -182,15 +186,12 @@ func cacheOptions() cache.Options {
 	}
 }
 
-// cachesSynced is ready on every replica, leader or not, once it could take over.
-func cachesSynced(mgr ctrl.Manager) healthz.Checker {
+// synced is ready on every replica, leader or not, once it could take over.
+func synced(wait func(context.Context) error) healthz.Checker {
 	return func(r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return errors.New("caches are not synced yet")
-		}
-		return nil
+		return wait(ctx)
 	}
 }
 
@@ -203,8 +204,13 @@ func newDependencies(mgr ctrl.Manager, o *Options, log *slog.Logger) (*dependenc
 	if err != nil {
 		return nil, err
 	}
+	store, err := nodes.NewStore(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(mgr.Add(store), mgr.AddReadyzCheck("nodes", synced(store.WaitForSync)))
 	return &dependencies{
-		options: o, findings: &findings{}, metrics: m, pods: pods, log: log,
-		nodes: newNodeStore(mgr.GetCache()), notes: &noteBoard{},
-	}, nil
+		options: o, findings: &findings{nodes: store}, metrics: m, pods: pods, log: log,
+		nodes: store, notes: &noteBoard{},
+	}, err
 }

@@ -57,11 +57,11 @@ func measureWatcher(b *bed) error {
 			now, _ := w.memory()
 			b.say("settled: VmRSS %.0f MiB, %.0f writes since the start", now, w.writes())
 			before := routeVersions(b, api)
-			b.record("watcher-heartbeats", written(w, api, before, func() { f.heartbeat(b.nodes, heartbeats) }))
+			b.record("watcher-heartbeats", written(w, api, before, 0, func() { f.heartbeat(b.nodes, heartbeats) }))
 			_, most := w.memory()
 			b.record("watcher-memory", most)
 			before = routeVersions(b, api)
-			b.compare("watcher-heartbeats", addressChanges, written(w, api, before, func() { f.move(movedInARun, run) }))
+			b.compare("watcher-heartbeats", addressChanges, written(w, api, before, 1, func() { f.move(movedInARun, run) }))
 			w.stop()
 		})
 		b.inside(func(inner *bed) {
@@ -99,10 +99,12 @@ func (d *daemon) quiet(timeout time.Duration) {
 }
 
 // written counts what the watcher writes because of some work: its own requests that
-// change anything, and route objects that are other than before.
-func written(d *daemon, api client.Client, before map[string]string, work func()) float64 {
+// change anything, and route objects that are other than before. It waits for the
+// least that has to be written: the watcher may need a while.
+func written(d *daemon, api client.Client, before map[string]string, least float64, work func()) float64 {
 	requests := d.writes()
 	work()
+	d.until(time.Minute, "what has to be written", func() (bool, error) { return d.writes()-requests >= least, nil })
 	d.quiet(time.Minute)
 	count := d.writes() - requests
 	after := routeVersions(d.b, api)

@@ -1,7 +1,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { launch, open, signIn, site } from './site';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { closePages, launch, open, signIn, site } from './site';
 
 const { console: served, tokens } = site();
 let browser: Browser;
@@ -17,6 +17,7 @@ beforeAll(async () => {
   pod = (await page.locator('table tbody a').first().getAttribute('href')) ?? '';
 });
 
+afterEach(() => closePages(browser));
 afterAll(() => browser?.close());
 
 describe('sign-in', () => {

@@ -37,3 +37,8 @@ export async function signIn(page: Page, token: string): Promise<void> {
   await page.click('button[type=submit]');
   await page.waitForSelector('table');
 }
+
+/** Closes every page, so that what one test follows does not burden the next. */
+export async function closePages(browser: Browser | undefined): Promise<void> {
+  for (const context of browser?.contexts() ?? []) await context.close();
+}

@@ -2,42 +2,51 @@ package serve
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/samples"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
-// Kube answers from the cluster: nodes from edge-watcher's cache, pods live.
+// Kube answers from the cluster: nodes from what edge-watcher knows, pods live.
 type Kube struct {
-	nodes client.Reader
+	nodes *nodes.Store
 	live  kubernetes.Interface
 }
 
-// NewKube takes a reader that caches Nodes.
-func NewKube(nodes client.Reader, live kubernetes.Interface) *Kube {
-	return &Kube{nodes: nodes, live: live}
+// NewKube takes a store that is started by others.
+func NewKube(store *nodes.Store, live kubernetes.Interface) *Kube {
+	return &Kube{nodes: store, live: live}
 }
 
-// HasNode looks into the cache.
+// HasNode waits until the nodes are known.
 func (k *Kube) HasNode(ctx context.Context, name string) error {
-	return k.nodes.Get(ctx, client.ObjectKey{Name: name}, &corev1.Node{})
+	if err := k.nodes.WaitForSync(ctx); err != nil {
+		return err
+	}
+	if k.nodes.Get(name) == nil {
+		return apierrors.NewNotFound(corev1.Resource("nodes"), name)
+	}
+	return nil
 }
 
 // EdgeNodes lists the names of all edge nodes.
 func (k *Kube) EdgeNodes(ctx context.Context) ([]string, error) {
-	var list corev1.NodeList
-	if err := k.nodes.List(ctx, &list, client.HasLabels{v1alpha1.LabelEdge}); err != nil {
+	if err := k.nodes.WaitForSync(ctx); err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
+	var names []string
+	k.nodes.Each(func(n *nodes.Node) {
+		if n.Edge {
+			names = append(names, n.Name)
+		}
+	})
+	slices.Sort(names)
 	return names, nil
 }
 

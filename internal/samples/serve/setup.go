@@ -20,6 +20,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/samples"
 	"github.com/edgeway-io/edgeway/internal/samples/collect"
 	"github.com/edgeway-io/edgeway/internal/samples/prom"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 const (
@@ -72,7 +73,7 @@ func (o *Options) address() (netip.Addr, error) {
 
 // SetupWithManager adds sampling and serving to mgr. Both run on the leader only, so
 // that each node is asked once and there is one history.
-func SetupWithManager(mgr ctrl.Manager, o Options, log *slog.Logger) error {
+func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options, log *slog.Logger) error {
 	if !o.Enabled() {
 		log.Info("no samples are served: --samples-address is empty")
 		return nil
@@ -89,7 +90,7 @@ func SetupWithManager(mgr ctrl.Manager, o Options, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("make client for metrics.k8s.io: %w", err)
 	}
-	r := &runner{o: o, addr: addr, kube: kube, usage: usage, cluster: NewKube(mgr.GetClient(), kube), log: log}
+	r := &runner{o: o, addr: addr, kube: kube, usage: usage, cluster: NewKube(store, kube), log: log}
 	if o.PrometheusURL != "" {
 		if r.past, err = prom.New(o.PrometheusURL); err != nil {
 			return fmt.Errorf("%w: --prometheus-url: %w", ErrBadOption, err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -13,11 +12,12 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/routes"
 )
 
 // facts are what a reservation is decided on.
 type facts struct {
-	nodes        []corev1.Node
+	nodes        []routes.Node
 	others       []v1alpha1.EdgeEnrollment
 	serviceCIDRs []netip.Prefix
 }
@@ -95,8 +95,8 @@ func addressOutsideCluster(e *v1alpha1.EdgeEnrollment, f facts) verdict {
 		}
 	}
 	for i := range f.nodes {
-		for _, cidr := range podCIDRs(&f.nodes[i]) {
-			if p, err := netip.ParsePrefix(cidr); err == nil && p.Contains(ip) {
+		for _, p := range f.nodes[i].PodCIDRs {
+			if p.Contains(ip) {
 				return verdict{v1alpha1.ReasonIPInvalid, fmt.Sprintf("%s is in the pod network %s of node %q", ip, p, f.nodes[i].Name)}
 			}
 		}
@@ -104,16 +104,9 @@ func addressOutsideCluster(e *v1alpha1.EdgeEnrollment, f facts) verdict {
 	return verdict{}
 }
 
-func podCIDRs(n *corev1.Node) []string {
-	if len(n.Spec.PodCIDRs) > 0 || n.Spec.PodCIDR == "" {
-		return n.Spec.PodCIDRs
-	}
-	return []string{n.Spec.PodCIDR}
-}
-
-func hasAddress(n *corev1.Node, ip netip.Addr) bool {
-	for _, a := range n.Status.Addresses {
-		if x, err := netip.ParseAddr(a.Address); err == nil && x == ip {
+func hasAddress(n *routes.Node, ip netip.Addr) bool {
+	for _, text := range n.Addresses {
+		if x, err := netip.ParseAddr(text); err == nil && x == ip {
 			return true
 		}
 	}
@@ -150,17 +143,17 @@ func (r *Reconciler) reserve(ctx context.Context, e *v1alpha1.EdgeEnrollment) (c
 }
 
 func (r *Reconciler) facts(ctx context.Context, e *v1alpha1.EdgeEnrollment) (facts, error) {
-	var nodes corev1.NodeList
-	if err := r.client.List(ctx, &nodes); err != nil {
+	all, err := r.o.Nodes(ctx)
+	if err != nil {
 		return facts{}, fmt.Errorf("listing nodes: %w", err)
 	}
-	var all v1alpha1.EdgeEnrollmentList
-	if err := r.live.List(ctx, &all, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+	var enrolments v1alpha1.EdgeEnrollmentList
+	if err := r.live.List(ctx, &enrolments, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
 		return facts{}, fmt.Errorf("listing enrolments: %w", err)
 	}
-	f := facts{nodes: nodes.Items, serviceCIDRs: r.o.ServiceCIDRs}
-	for i := range all.Items {
-		o := all.Items[i]
+	f := facts{nodes: all, serviceCIDRs: r.o.ServiceCIDRs}
+	for i := range enrolments.Items {
+		o := enrolments.Items[i]
 		if o.UID != e.UID && enroll.Reserves(&o) && meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionReserved) {
 			f.others = append(f.others, o)
 		}

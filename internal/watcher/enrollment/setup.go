@@ -9,18 +9,15 @@ import (
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/kubernetes"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // DefaultProbeImage prints its arguments and waits; see cmd/edgeway-probe.
@@ -39,6 +36,8 @@ type Options struct {
 	ServiceCIDRs []netip.Prefix
 	// ProbeImage of the pod whose log line is read to verify a join.
 	ProbeImage string
+	// Nodes lists all Nodes of the cluster.
+	Nodes func(context.Context) ([]routes.Node, error)
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -48,8 +47,9 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ProbeImage, "probe-image", DefaultProbeImage, "image of the pod that verifies a joined edge node; it must print its arguments")
 }
 
-// SetupWithManager adds the controller to mgr.
-func SetupWithManager(mgr ctrl.Manager, o Options) error {
+// SetupWithManager adds the controller to mgr. store, which is started by others, knows
+// the Nodes.
+func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options) error {
 	if o.ProbeImage == "" {
 		return errors.New("--probe-image is empty: give an image that prints its arguments, like " + DefaultProbeImage)
 	}
@@ -57,6 +57,7 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making the client that reads logs: %w", err)
 	}
+	o.Nodes = store.All
 	r := NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), clientset.CoreV1().RESTClient(), o)
 	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexNodeName, NodeNameOf)
 	if err != nil {
@@ -65,7 +66,7 @@ func SetupWithManager(mgr ctrl.Manager, o Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("enrollment").
 		For(&v1alpha1.EdgeEnrollment{}).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.enrolmentsOf), builder.WithPredicates(nodeMatters())).
+		WatchesRawSource(nodes.Source{Store: store, Requests: r.enrolmentsOf}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -79,11 +80,16 @@ func NodeNameOf(o client.Object) []string {
 	return []string{e.Spec.NodeName}
 }
 
-// enrolmentsOf returns live ones and tombstones alike.
-func (r *Reconciler) enrolmentsOf(ctx context.Context, node client.Object) []reconcile.Request {
+// enrolmentsOf returns live ones and tombstones alike. Heartbeats are the bulk of a
+// cluster's node events and cost nothing.
+func (r *Reconciler) enrolmentsOf(ctx context.Context, before, after *nodes.Node) []reconcile.Request {
+	if !nodes.Followed(before, after) {
+		return nil
+	}
 	var list v1alpha1.EdgeEnrollmentList
-	if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), client.MatchingFields{IndexNodeName: node.GetName()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the enrolments of a node", "node", node.GetName())
+	name := nodes.Name(before, after)
+	if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), client.MatchingFields{IndexNodeName: name}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the enrolments of a node", "node", name)
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(list.Items))
@@ -91,21 +97,6 @@ func (r *Reconciler) enrolmentsOf(ctx context.Context, node client.Object) []rec
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return requests
-}
-
-// nodeMatters lets through what an enrolment's state depends on. Heartbeats are
-// the bulk of a cluster's node events and must cost nothing.
-func nodeMatters() predicate.Predicate {
-	return predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, ok1 := e.ObjectOld.(*corev1.Node)
-			after, ok2 := e.ObjectNew.(*corev1.Node)
-			return ok1 && ok2 && (nodeReady(before) != nodeReady(after) || kubeletPort(before) != kubeletPort(after) ||
-				before.Spec.Unschedulable != after.Spec.Unschedulable || before.UID != after.UID ||
-				!equality.Semantic.DeepEqual(before.Labels, after.Labels) ||
-				!equality.Semantic.DeepEqual(before.Spec.Taints, after.Spec.Taints))
-		},
-	}
 }
 
 func nodeReady(n *corev1.Node) bool {
