@@ -250,7 +250,7 @@ describe('a terminal', () => {
 
   test('says that there is no such shell, and takes another', async () => {
     const { page, errors } = await visit(`/clusters/${cluster}/pods/default/ui-silent${terminal}?shell=bash`, tokens.admin);
-    await page.getByText('The container has no such program').waitFor();
+    await page.getByText('The container has no such program').first().waitFor();
     await page.getByLabel('Shell').selectOption('custom');
     await page.getByLabel('Command').fill('sh -c "echo own words; sleep 5"');
     await page.getByRole('button', { name: 'Run' }).click();
