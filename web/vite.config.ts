@@ -1,6 +1,6 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
-import { unusedTokens } from './unused-tokens';
+import { unusedTokens } from './unused-tokens.ts';
 
 export default defineConfig({
   plugins: [react(), unusedTokens()],

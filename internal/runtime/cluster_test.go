@@ -15,10 +15,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/settings"
+	"github.com/edgeway-io/edgeway/internal/uninstall"
 	"github.com/edgeway-io/edgeway/test/apiserver"
 	"github.com/edgeway-io/edgeway/test/objects"
 )
@@ -26,7 +30,8 @@ import (
 // cluster is a real control plane; of a node only what the API shows of it is there.
 type cluster struct {
 	*apiserver.Server
-	kube kubernetes.Interface
+	kube    kubernetes.Interface
+	dynamic dynamic.Interface
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -37,7 +42,7 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{Server: server, kube: kubernetes.NewForConfigOrDie(server.Config)}
+	c := &cluster{Server: server, kube: kubernetes.NewForConfigOrDie(server.Config), dynamic: dynamic.NewForConfigOrDie(server.Config)}
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "cp"}}
 	if node, err = c.kube.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
@@ -67,6 +72,7 @@ func (c *cluster) playNode(ctx context.Context) {
 				c.playPod(ctx, pod) // tried again in the next round
 			}
 		}
+		c.playOperator(ctx)
 		time.Sleep(50 * time.Millisecond)
 	}
 }
@@ -84,6 +90,26 @@ func (c *cluster) playPod(ctx context.Context, pod corev1.Pod) {
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
 		_, _ = pods.UpdateStatus(ctx, &pod, metav1.UpdateOptions{})
 	}
+}
+
+// playOperator reports that the node's kernel holds no rules once that is asked for.
+func (c *cluster) playOperator(ctx context.Context) {
+	targets, err := c.dynamic.Resource(uninstall.Resource("edgeroutetargets")).Get(ctx, v1alpha1.TargetsName, metav1.GetOptions{})
+	if err != nil || targets.GetAnnotations()[v1alpha1.AnnotationUninstall] == "" {
+		return
+	}
+	reports := c.dynamic.Resource(uninstall.Resource("cloudnoderoutes"))
+	report := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "CloudNodeRoutes", "metadata": map[string]any{"name": "cp"},
+	}}
+	if report, err = reports.Create(ctx, report, metav1.CreateOptions{}); err != nil {
+		return // it is there, or tried again
+	}
+	report.Object["status"] = map[string]any{"conditions": []any{map[string]any{
+		"type": v1alpha1.ConditionApplied, "status": "False", "reason": v1alpha1.ReasonRemoved, "message": "removed",
+		"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
+	}}}
+	_, _ = reports.UpdateStatus(ctx, report, metav1.UpdateOptions{})
 }
 
 // picture of the cluster once controllers have done what follows from a change.

@@ -88,6 +88,7 @@ func TestEnableIsKilledAndRepeated(t *testing.T) {
 
 	for n := 1; ; n++ {
 		died, writes := c.killedEnable(t, s, n)
+		t.Logf("%d: killed after %s", n, lastOf(writes))
 		c.mustEnable(t, s)
 		at := "enable killed after " + lastOf(writes)
 		c.mustLook(t, at, want, all)
