@@ -34,7 +34,9 @@ func (r *Runtime) tidy(cfg *action.Configuration) error {
 		if err != nil {
 			return err
 		}
-		if rel.Info.Status == common.StatusFailed && rel.Version < current.Version {
+		// Helm calls a revision superseded that an upgrade found failed.
+		never := rel.Info.Status == common.StatusFailed || strings.HasPrefix(rel.Info.Description, interrupted)
+		if never && rel.Version < current.Version {
 			errs = append(errs, forget(cfg, rel, current))
 		}
 	}
@@ -64,8 +66,10 @@ func forget(cfg *action.Configuration, failed, current *release.Release) error {
 			extra = append(extra, info)
 		}
 	}
-	if _, errs := cfg.KubeClient.Delete(extra, metav1.DeletePropagationBackground); len(errs) > 0 {
-		return fmt.Errorf("remove what revision %d left: %w", failed.Version, errors.Join(errs...))
+	if len(extra) > 0 {
+		if _, errs := cfg.KubeClient.Delete(extra, metav1.DeletePropagationBackground); len(errs) > 0 {
+			return fmt.Errorf("remove what revision %d left: %w", failed.Version, errors.Join(errs...))
+		}
 	}
 	if _, err := cfg.Releases.Delete(failed.Name, failed.Version); err != nil {
 		return fmt.Errorf("remove revision %d: %w", failed.Version, err)
