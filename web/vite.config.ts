@@ -1,11 +1,14 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { unusedTokens } from './unused-tokens.ts';
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), unusedTokens()],
   build: {
     outDir: '../internal/webui/dist',
     emptyOutDir: false,
+    // Which file needs which: src/bundle.test.ts reads it.
+    manifest: true,
     // The content security policy allows no data: URLs but for images.
     assetsInlineLimit: (file) => (file.endsWith('.svg') ? undefined : false),
     chunkSizeWarningLimit: 900,

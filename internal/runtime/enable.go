@@ -135,7 +135,8 @@ func (r *Runtime) applyLocked(ctx context.Context, plan *Plan, progress Progress
 	return err
 }
 
-// applyRelease repairs what an interrupted change left, then installs or upgrades.
+// applyRelease repairs what an interrupted change left, then installs or upgrades, and
+// takes away what is left over then.
 func (r *Runtime) applyRelease(ctx context.Context, plan *Plan, say func(string)) error {
 	cfg, err := r.actions()
 	if err != nil {
@@ -144,6 +145,13 @@ func (r *Runtime) applyRelease(ctx context.Context, plan *Plan, say func(string)
 	if err := r.repair(cfg); err != nil {
 		return err
 	}
+	if err := r.changeRelease(ctx, cfg, plan, say); err != nil {
+		return err
+	}
+	return r.tidy(cfg)
+}
+
+func (r *Runtime) changeRelease(ctx context.Context, cfg *action.Configuration, plan *Plan, say func(string)) error {
 	last, err := lastRelease(cfg)
 	if err != nil {
 		return err

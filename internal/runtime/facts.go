@@ -30,6 +30,9 @@ func (r *Runtime) Facts(ctx context.Context, s settings.Settings) (settings.Clus
 	}
 	mine := map[int]bool{}
 	for _, service := range services.Items {
+		if service.Labels[probeLabel] != "" {
+			continue
+		}
 		own := service.Namespace == Namespace && ours(&service)
 		for _, p := range service.Spec.Ports {
 			switch {
@@ -77,19 +80,26 @@ func loadBalancerAddresses(service *corev1.Service) []string {
 	return out
 }
 
-// The NodePort range of an apiserver that was given none.
-const (
-	usualNodePortMin = 30000
-	usualNodePortMax = 32767
-)
+// probeLabel marks Services that only ask for a port.
+const probeLabel = "edgeway.io/probe"
+
+// usualNodePort says whether the port is in the range of an apiserver that was given none.
+func usualNodePort(port int) bool { return port >= 30000 && port <= 32767 }
 
 // refusedNodePorts asks the apiserver, which alone knows its NodePort range. Ports
 // that our own Services hold already are fine.
 func (r *Runtime) refusedNodePorts(ctx context.Context, s settings.Settings, mine map[int]bool) (map[int]string, error) {
 	refused := map[int]string{}
+	cleared := false
 	for _, p := range s.NodePorts() {
 		if mine[p.Port] || p.Port < 1 || p.Port > 65535 {
 			continue
+		}
+		if !usualNodePort(p.Port) && !cleared {
+			if err := r.clearProbes(ctx); err != nil {
+				return nil, err
+			}
+			cleared = true
 		}
 		err := r.tryNodePort(ctx, p)
 		if apierrors.IsInvalid(err) {
@@ -109,13 +119,13 @@ func (r *Runtime) refusedNodePorts(ctx context.Context, s settings.Settings, min
 func (r *Runtime) tryNodePort(ctx context.Context, p settings.Port) error {
 	services := r.kube.CoreV1().Services(metav1.NamespaceDefault)
 	probe := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "edgeway-probe-"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "edgeway-probe-", Labels: map[string]string{probeLabel: "true"}},
 		Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{
 			Protocol: corev1.Protocol(p.Protocol), Port: int32(p.Container),
 			TargetPort: intstr.FromInt32(int32(p.Container)), NodePort: int32(p.Port),
 		}}},
 	}
-	if p.Port >= usualNodePortMin && p.Port <= usualNodePortMax {
+	if usualNodePort(p.Port) {
 		_, err := services.Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err
 	}
@@ -123,7 +133,23 @@ func (r *Runtime) tryNodePort(ctx context.Context, p settings.Port) error {
 	if err != nil {
 		return err
 	}
-	return services.Delete(context.WithoutCancel(ctx), made.Name, metav1.DeleteOptions{})
+	return gone("Service "+made.Name, services.Delete(context.WithoutCancel(ctx), made.Name, metav1.DeleteOptions{}))
+}
+
+// clearProbes deletes those of a process that ended before it could: they would hold
+// the very ports that are asked for again.
+func (r *Runtime) clearProbes(ctx context.Context) error {
+	services := r.kube.CoreV1().Services(metav1.NamespaceDefault)
+	left, err := services.List(ctx, metav1.ListOptions{LabelSelector: probeLabel})
+	if err != nil {
+		return fmt.Errorf("look for probes: %w", err)
+	}
+	for _, probe := range left.Items {
+		if err := gone("Service "+probe.Name, services.Delete(ctx, probe.Name, metav1.DeleteOptions{})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // shortReason keeps what follows the object and the field in an apiserver's refusal.

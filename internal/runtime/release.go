@@ -17,6 +17,8 @@ const (
 	maxHistory = 10
 	// waitStrategy leaves waiting to waitReady, which can tell what it waits for.
 	waitStrategy = kube.HookOnlyStrategy
+	// interrupted begins the description of a revision that never came into force.
+	interrupted = "interrupted in status "
 )
 
 // repair brings the release of an interrupted change into a state that Helm goes
@@ -29,7 +31,7 @@ func (r *Runtime) repair(cfg *action.Configuration) error {
 	}
 	switch status := last.Info.Status; {
 	case status.IsPending():
-		last.SetStatus(common.StatusFailed, "interrupted in status "+status.String())
+		last.SetStatus(common.StatusFailed, interrupted+status.String())
 		if err := cfg.Releases.Update(last); err != nil {
 			return fmt.Errorf("mark interrupted release: %w", err)
 		}

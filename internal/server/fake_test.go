@@ -134,8 +134,11 @@ type fakeKubeEdge struct {
 
 func (f *fakeKubeEdge) Status(context.Context, *rest.Config) (runtime.Status, error) {
 	s := settings.Default(settings.NodePort)
-	return runtime.Status{State: runtime.StateEnabled, Settings: &s, Ports: s.Ports()}, nil
+	return runtime.Status{State: runtime.StateEnabled, Settings: &s, Ports: s.Ports(), Addresses: []string{savedAddress}}, nil
 }
+
+// savedAddress is where edge nodes reach the fake KubeEdge.
+const savedAddress = "203.0.113.7"
 
 func (f *fakeKubeEdge) Defaults(_ context.Context, _ *rest.Config, t settings.ServiceType) (KubeEdgeDefaults, error) {
 	return KubeEdgeDefaults{Settings: settings.Default(t), Problems: []settings.Problem{}}, nil

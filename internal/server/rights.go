@@ -30,7 +30,7 @@ var (
 // cluster does, since every request to it carries the user's own rights.
 var writeRights = map[string][]Right{
 	"signIn": {}, "signOut": {}, "startOIDC": {},
-	"planKubeEdge": clusterAdmin, "applyKubeEdge": clusterAdmin, "disableKubeEdge": clusterAdmin,
+	"planKubeEdge": clusterAdmin, "applyKubeEdge": clusterAdmin, "disableKubeEdge": clusterAdmin, "checkPorts": clusterAdmin,
 	"createEnrollment":   {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
 	"setEnrollmentState": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"createJoinToken":    {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},

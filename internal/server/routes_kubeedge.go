@@ -56,6 +56,7 @@ func (s *Server) kubeEdgeRoutes() {
 	disable := op(http.MethodDelete, pathKubeEdge, "disableKubeEdge", "Disable KubeEdge")
 	disable.DefaultStatus = http.StatusAccepted
 	huma.Register(s.api, disable, s.disableKubeEdge)
+	s.portCheckRoutes()
 }
 
 func (s *Server) getKubeEdge(ctx context.Context, in *ClusterPath) (*Body[KubeEdgeView], error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	kubewait "k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/edgeway-io/edgeway/internal/portcheck"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -52,6 +53,8 @@ type Server struct {
 	sessions   *sessions
 	operations *operations
 	signIns    *limiter
+	portChecks *limiter
+	checkPorts func(context.Context, []portcheck.Target) []portcheck.Result
 	attempts   *attempts
 }
 
@@ -69,7 +72,8 @@ func New(cfg Config) (*Server, error) {
 		sessions:   newSessions(cfg.Now),
 		operations: newOperations(cfg.Now),
 		signIns:    newLimiter(cfg.Now, 1, 10),
-		attempts:   newAttempts(cfg.Now),
+		portChecks: newLimiter(cfg.Now, 0.2, 3), checkPorts: portcheck.Check,
+		attempts: newAttempts(cfg.Now),
 	}
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.withCall)

@@ -1,7 +1,7 @@
 // Package apiserver runs a real etcd and kube-apiserver for tests and measurements:
 // the programs that `make build-sandbox` leaves in bin/kube, on a loopback address,
-// with the chart's CRDs installed. There are no controllers, no scheduler and no
-// kubelets, so objects stay as they are written.
+// with the chart's CRDs installed. There are no controllers unless StartControllers is
+// called, no scheduler and no kubelets, so objects stay as they are written.
 package apiserver
 
 import (
@@ -51,6 +51,7 @@ type Server struct {
 	ownDir          bool
 	etcdProc        *program.Program
 	apiProc         *program.Program
+	managerProc     *program.Program
 }
 
 // Start starts both programs and returns once the API is ready. Both end with Stop,
@@ -114,7 +115,7 @@ func (s *Server) StartAPI(ctx context.Context) error {
 
 // Stop ends both programs and removes their data.
 func (s *Server) Stop() error {
-	err := errors.Join(s.apiProc.Kill(), s.etcdProc.Kill())
+	err := errors.Join(s.managerProc.Kill(), s.apiProc.Kill(), s.etcdProc.Kill())
 	if s.ownDir {
 		err = errors.Join(err, os.RemoveAll(s.Dir))
 	}

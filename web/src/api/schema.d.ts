@@ -147,6 +147,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/kubeedge/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try whether the ports for edge nodes are open, from where the console runs */
+        post: operations["checkPorts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/kubeedge/defaults": {
         parameters: {
             query?: never;
@@ -1512,6 +1529,13 @@ export interface components {
             port: number;
             protocol: string;
         };
+        PortCheck: {
+            /** Format: date-time */
+            at: string;
+            /** @description Name of the machine or pod that tried. Edge nodes are elsewhere: a port that is open from here may be closed from there */
+            host: string;
+            results: components["schemas"]["Result"][];
+        };
         Problem: {
             /** @description Stable reason. */
             code: string;
@@ -1525,6 +1549,33 @@ export interface components {
             value?: unknown;
             /** @description The settings can be applied all the same. */
             warning?: boolean;
+        };
+        Result: {
+            /** @description Address or DNS name that edge nodes dial. */
+            address: string;
+            /** @description The address that it was tried from. */
+            from?: string;
+            /** @description The address that was tried. */
+            ip?: string;
+            /** @description What happened. */
+            message?: string;
+            /** @description Name of the service: webSocket, quic, https or tunnel. */
+            name: string;
+            /**
+             * @description Refused: it was not tried.
+             * @enum {string}
+             */
+            outcome: "Open" | "Closed" | "TimedOut" | "Unreachable" | "Refused";
+            /**
+             * Format: int64
+             * @description Port that edge nodes dial.
+             */
+            port: number;
+            /**
+             * @description UDP is tried with a QUIC handshake.
+             * @enum {string}
+             */
+            protocol: "TCP" | "UDP";
         };
         Rights: {
             /** @description Everything: enable, configure and disable KubeEdge */
@@ -2855,6 +2906,101 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    checkPorts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortCheck"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -18,10 +18,6 @@ import {
   PageSidebarBody,
   PageToggleButton,
   SkipToContent,
-  Toolbar,
-  ToolbarContent,
-  ToolbarGroup,
-  ToolbarItem,
 } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
@@ -99,18 +95,10 @@ function Head({ session }: { session: Schemas['SessionInfo'] }) {
         </MastheadBrand>
       </MastheadMain>
       <MastheadContent>
-        <Toolbar isStatic>
-          <ToolbarContent>
-            <ToolbarGroup align={{ default: 'alignEnd' }}>
-              <ToolbarItem>
-                <Preferences />
-              </ToolbarItem>
-              <ToolbarItem>
-                <UserMenu session={session} />
-              </ToolbarItem>
-            </ToolbarGroup>
-          </ToolbarContent>
-        </Toolbar>
+        <div className="ew-masthead-end">
+          <Preferences />
+          <UserMenu session={session} />
+        </div>
       </MastheadContent>
     </Masthead>
   );

@@ -1,12 +1,13 @@
 import { Alert, Content, ExpandableSection, FormSelect, FormSelectOption } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Table, Tbody, Td, Th, Thead, Tr } from '../../components/table';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../../api/client';
 import { Copy } from '../../components/copy';
+import { PortCheck } from './portcheck';
 
 /** The prompt to open firewall and port mappings, and to keep the stream port closed. */
-export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
+export function Firewall({ cluster, view, admin }: { cluster: string; view: Schemas['KubeEdgeView']; admin: boolean }) {
   const { t } = useTranslation();
   const open = view.firewall.filter((e) => e.open);
   const closed = view.firewall.filter((e) => !e.open);
@@ -42,6 +43,7 @@ export function Firewall({ view }: { view: Schemas['KubeEdgeView'] }) {
           ))}
         </Tbody>
       </Table>
+      {admin && open.length > 0 && <PortCheck cluster={cluster} />}
       {closed.map((e) => (
         <Alert component="p" key={e.name} variant="danger" isInline title={t('firewall.closedTitle', { port: e.port })}>
           {t('firewall.closedBody')}

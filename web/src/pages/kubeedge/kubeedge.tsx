@@ -118,7 +118,7 @@ function Body({ cluster, view, admin, known }: { cluster: string; view: View; ad
               </Grid>
             )}
             {tab === 'settings' && view.settings && <SettingsForm key={view.revision} cluster={cluster} admin={admin && !running} current={view} onStarted={start} />}
-            {tab === 'firewall' && <Firewall view={view} />}
+            {tab === 'firewall' && <Firewall cluster={cluster} view={view} admin={admin} />}
           </PageSection>
         </>
       )}

@@ -1,5 +1,5 @@
 import { Card, CardBody, CardTitle, Grid, GridItem, Label } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
+import { Table, Tbody, Td, Th, Thead, Tr } from '../../components/table';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../../api/client';
 import { Facts } from '../../components/detail';
