@@ -671,6 +671,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/join/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Why a device does not join; called by edgectl with the code */
+        post: operations["joinReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/join/status": {
         parameters: {
             query?: never;
@@ -995,6 +1012,8 @@ export interface components {
             edgeStream: boolean;
             /** Format: date-time */
             expires?: string;
+            /** @description What the device says keeps it from joining */
+            failedChecks?: components["schemas"]["FailedCheck"][];
             name: string;
             nodeIP: string;
             nodeName: string;
@@ -1002,8 +1021,11 @@ export interface components {
             state: string;
         };
         EnrollmentStateInputBody: {
-            /** @enum {string} */
-            state: "Active" | "Revoked" | "Cordoned";
+            /**
+             * @description Retired only gives up a join whose node has not registered; a node leaves by leaveNode
+             * @enum {string}
+             */
+            state: "Active" | "Revoked" | "Cordoned" | "Retired";
         };
         EnvVar: {
             /** @description Reference, such as secret web/password or field status.podIP */
@@ -1032,6 +1054,12 @@ export interface components {
             reason: string;
             source?: string;
             type: string;
+        };
+        FailedCheck: {
+            detail?: string;
+            id: string;
+            remedy?: string;
+            title: string;
         };
         Filesystem: {
             /** Format: int64 */
@@ -1228,6 +1256,8 @@ export interface components {
             edgeStream: boolean;
             /** Format: date-time */
             expires?: string;
+            /** @description What the device says keeps it from joining */
+            failedChecks?: components["schemas"]["FailedCheck"][];
             /** @description For an edgectl downloaded by hand */
             installCommand: string;
             name: string;
@@ -5374,6 +5404,24 @@ export interface operations {
         };
     };
     joinRedeem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See the package wire of the project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    joinReport: {
         parameters: {
             query?: never;
             header?: never;
