@@ -83,9 +83,11 @@ func TestJoinCodeIsSingleUse(t *testing.T) {
 }
 
 type enrolment struct {
-	Name    string `json:"name"`
-	Command string `json:"command"`
-	Phase   string `json:"phase"`
+	Name     string `json:"name"`
+	NodeName string `json:"nodeName"`
+	Command  string `json:"command"`
+	Code     string `json:"code"`
+	Phase    string `json:"phase"`
 }
 
 // joinRequest is the wizard's form with its own defaults, filled in for the spare host.
