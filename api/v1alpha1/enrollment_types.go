@@ -185,6 +185,9 @@ const (
 	ConditionTokenMinted = "TokenMinted"
 	// ConditionDeviceChecked: False while the device's own checks keep it from joining.
 	ConditionDeviceChecked = "DeviceChecked"
+	// ConditionCodeAccepted: False when the last device that tried the code was
+	// refused; the reason is the refusal's code of package wire.
+	ConditionCodeAccepted = "CodeAccepted"
 	// ConditionReturned: a retired device registered again and is kept cordoned.
 	ConditionReturned = "Returned"
 )
@@ -219,6 +222,11 @@ type EdgeEnrollmentStatus struct {
 	// StatusTokenHash is hex(SHA-256) of the token with which the device may read
 	// this status, put there with CSR.
 	StatusTokenHash string `json:"statusTokenHash,omitempty"`
+	// FailedChecks are the device's own checks that keep it from joining, as it
+	// reported them: text by whoever holds the code.
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	FailedChecks []FailedCheck `json:"failedChecks,omitempty"`
 	// Token is the answer to TokenFor.
 	Token *SealedToken `json:"token,omitempty"`
 	// RetiringSince is when edge-watcher began to drain the node.
@@ -227,6 +235,22 @@ type EdgeEnrollmentStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// FailedCheck is one of the device's own checks that failed.
+type FailedCheck struct {
+	// ID is stable, like "runtime.cri".
+	// +kubebuilder:validation:MaxLength=64
+	ID string `json:"id"`
+	// Title for people, Detail of what was found, Remedy against it.
+	// +kubebuilder:validation:MaxLength=512
+	Title string `json:"title"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Detail string `json:"detail,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // EdgeEnrollmentList is a list of EdgeEnrollment.

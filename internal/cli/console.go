@@ -52,7 +52,7 @@ to read kubeconfigs of other clusters, --oidc-impersonate to name the user to it
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file with a context per cluster (default: as kubectl)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8443", "address and port to serve on")
 	f.StringVar(&o.dataDir, "data-dir", "edgeway-console", "directory for the console's own key and certificate")
-	f.StringVar(&o.artifacts, "artifacts", "", "directory with edgectl-ARCH and edgecore-ARCH for devices to download")
+	f.StringVar(&o.artifacts, "artifacts", "", "directory with edgectl-ARCH and edgecore-ARCH for devices to download, and images-ARCH.tar for offline bundles")
 	f.StringVar(&o.joinKubeconfig, "join-kubeconfig", "", "kubeconfig of the ServiceAccount that redeems join codes (default: that of the pod, in a cluster)")
 	f.StringVar(&o.externalURL, "external-url", "", "how browsers and devices reach the console (default: https:// and --listen)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate file (default: one of its own, made at first start)")

@@ -229,27 +229,6 @@ func TestQuoteKeepsEveryValueOneWord(t *testing.T) {
 	}
 }
 
-func TestKeadmCommandUsesOnlyKeadmsFlags(t *testing.T) {
-	known := map[string]bool{"--cloudcore-ipport": true, "--certport": true, "--edgenode-name": true, "--token": true, "--kubeedge-version": true,
-		"--remote-runtime-endpoint": true, "--cgroupdriver": true, "--labels": true, "--set": true}
-	r := goodRequest()
-	r.CgroupDriver = "systemd"
-	r.Labels["example.com/site"] = "a"
-	spec := r.spec("")
-	command := KeadmCommand(&spec, "aaa.bbb.ccc", "v1.22.0")
-	for _, word := range strings.Fields(command) {
-		if flag, _, _ := strings.Cut(word, "="); strings.HasPrefix(flag, "--") && !known[flag] {
-			t.Errorf("%s is not keadm's", flag)
-		}
-	}
-	for _, want := range []string{"--certport=31002", "--cloudcore-ipport=198.18.0.2:31000", "--labels=example.com/site=a",
-		"modules.edgeStream.enable=true", "modules.edgeStream.server=198.18.0.2:31004", "modules.edged.nodeIP=192.168.100.1"} {
-		if !strings.Contains(command, want) {
-			t.Errorf("%s lacks %s", command, want)
-		}
-	}
-}
-
 func TestInstallScriptRunsNothingWhenItIsCutOff(t *testing.T) {
 	script := string(InstallScript())
 	lines := strings.Split(strings.TrimRight(script, "\n"), "\n")

@@ -71,7 +71,7 @@ func (r *Redeemer) Lookup(ctx context.Context, code string) (*v1alpha1.EdgeEnrol
 		return nil, err
 	}
 	if err := r.acceptable(e); err != nil {
-		return nil, err
+		return nil, r.noted(ctx, e, err)
 	}
 	return &e.Spec, nil
 }
@@ -184,8 +184,9 @@ func (r *Redeemer) claim(ctx context.Context, code string, csrPEM []byte) (*v1al
 			return nil, "", err
 		}
 		if err := r.claimable(e, csrPEM); err != nil {
-			return nil, "", err
+			return nil, "", r.noted(ctx, e, err)
 		}
+		accepted(e, r.now())
 		e.Status.StatusTokenHash = hashSecret(token)
 		if len(e.Status.CSR) == 0 {
 			e.Status.CSR = csrPEM

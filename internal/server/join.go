@@ -21,6 +21,7 @@ type Installers interface {
 var devicePaths = []struct{ method, path, id, summary string }{
 	{http.MethodPost, wire.PathLookup, "joinLookup", "What a join code stands for; called by edgectl"},
 	{http.MethodPost, wire.PathRedeem, "joinRedeem", "Redeem a join code; called by edgectl"},
+	{http.MethodPost, wire.PathReport, "joinReport", "Why a device does not join; called by edgectl with the code"},
 	{http.MethodGet, wire.PathStatus, "joinStatus", "How far a join has come; called by edgectl with its status token"},
 	{http.MethodGet, wire.PathInstall, "joinInstaller", "The installer script"},
 	{http.MethodGet, wire.PathEdgectl + "{arch}", "joinEdgectl", "edgectl for an architecture"},

@@ -54,8 +54,18 @@ type Enrollment struct {
 	Phase      string              `json:"phase"`
 	EdgeStream bool                `json:"edgeStream" doc:"Without it the phases end at Ready"`
 	Conditions []observe.Condition `json:"conditions"`
-	Created    time.Time           `json:"created"`
-	Expires    *time.Time          `json:"expires,omitempty"`
+	// FailedChecks are text by whoever holds the code.
+	FailedChecks []FailedCheck `json:"failedChecks,omitempty" doc:"What the device says keeps it from joining"`
+	Created      time.Time     `json:"created"`
+	Expires      *time.Time    `json:"expires,omitempty"`
+}
+
+// FailedCheck is one of the device's own checks that failed.
+type FailedCheck struct {
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // NewEnrollment is an enrolment with its code, which is shown this one time.
@@ -81,7 +91,7 @@ type EnrollmentPath struct {
 type enrollmentStateInput struct {
 	EnrollmentPath
 	Body struct {
-		State string `json:"state" enum:"Active,Revoked,Cordoned"`
+		State string `json:"state" enum:"Active,Revoked,Cordoned,Retired" doc:"Retired only gives up a join whose node has not registered; a node leaves by leaveNode"`
 	}
 }
 
@@ -187,12 +197,24 @@ func (s *Server) patchEnrollment(ctx context.Context, in *enrollmentStateInput) 
 	if err != nil {
 		return nil, kubeError(err)
 	}
+	if in.Body.State == string(v1alpha1.StateRetired) && registered(e) {
+		return nil, fail(http.StatusConflict, "NodeRegistered", e.Spec.NodeName+" is a node of the cluster", "let the node leave")
+	}
 	base := e.DeepCopy()
 	e.Spec.State = v1alpha1.EnrollmentState(in.Body.State)
 	if err := c.objects.Patch(ctx, e, client.MergeFrom(base)); err != nil {
 		return nil, kubeError(err)
 	}
 	return &Body[Enrollment]{enrollmentOf(e)}, nil
+}
+
+// registered: such a node has pods, which are asked to go before it does.
+func registered(e *v1alpha1.EdgeEnrollment) bool {
+	switch e.Status.Phase {
+	case v1alpha1.PhaseRegistered, v1alpha1.PhaseReady, v1alpha1.PhaseTunnelUp, v1alpha1.PhaseVerified:
+		return true
+	}
+	return false
 }
 
 func (s *Server) streamEnrollment(ctx context.Context, in *EnrollmentPath) (*huma.StreamResponse, error) {
@@ -277,6 +299,9 @@ func enrollmentOf(e *v1alpha1.EdgeEnrollment) Enrollment {
 	if e.Status.ExpiresAt != nil {
 		t := e.Status.ExpiresAt.Time
 		out.Expires = &t
+	}
+	for _, c := range e.Status.FailedChecks {
+		out.FailedChecks = append(out.FailedChecks, FailedCheck(c))
 	}
 	for _, c := range e.Status.Conditions {
 		out.Conditions = append(out.Conditions, observe.Condition{

@@ -112,7 +112,7 @@ func refresh(c *console, cookie, header string) {
 // publicOperations answer without sign-in, and no other does.
 var publicOperations = map[string]bool{
 	"getHealth": true, "getVersion": true, "signIn": true, "getSignInMethods": true, "startOIDC": true, "finishOIDC": true,
-	"joinLookup": true, "joinRedeem": true, "joinStatus": true, "joinInstaller": true, "joinEdgectl": true, "joinEdgecore": true,
+	"joinLookup": true, "joinRedeem": true, "joinReport": true, "joinStatus": true, "joinInstaller": true, "joinEdgectl": true, "joinEdgecore": true,
 }
 
 // TestNothingWithoutSignIn walks the OpenAPI document.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
+	"github.com/edgeway-io/edgeway/sandbox/images"
 )
 
 // redeemer is the ServiceAccount that the chart makes for code redemption.
@@ -20,16 +21,11 @@ func consoleURL() string { return "https://" + net.JoinHostPort(consoleIP, conso
 
 // startConsole serves the product's console on a host of its own, which both a
 // browser on the machine and the edge hosts reach.
-func (s Site) startConsole(ctx context.Context, c cluster.Cluster) error {
+func (s Site) startConsole(ctx context.Context, c cluster.Cluster, set imageSet) error {
 	dir := filepath.Join(s.Dir, "console")
 	artifacts := filepath.Join(dir, "artifacts")
-	if err := os.MkdirAll(artifacts, 0o755); err != nil {
+	if err := s.writeArtifacts(artifacts, set); err != nil {
 		return err
-	}
-	for name, program := range map[string]string{"edgectl": filepath.Join(s.BinDir, "edgectl"), "edgecore": filepath.Join(s.kubeEdgeBin(), "edgecore")} {
-		if err := replaceLink(program, filepath.Join(artifacts, name+"-"+runtime.GOARCH)); err != nil {
-			return err
-		}
 	}
 	// People bring their own tokens; the console has no standing right but the redeemer's.
 	people, join := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "join.kubeconfig")
@@ -59,6 +55,20 @@ func (s Site) startConsole(ctx context.Context, c cluster.Cluster) error {
 		return fmt.Errorf("console (its log: %s): %w", s.Console.LogFile("console"), err)
 	}
 	return nil
+}
+
+// writeArtifacts puts what devices download, and what goes into offline bundles,
+// into a directory.
+func (s Site) writeArtifacts(dir string, set imageSet) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, program := range map[string]string{"edgectl": filepath.Join(s.BinDir, "edgectl"), "edgecore": filepath.Join(s.kubeEdgeBin(), "edgecore")} {
+		if err := replaceLink(program, filepath.Join(dir, name+"-"+runtime.GOARCH)); err != nil {
+			return err
+		}
+	}
+	return images.Pack(filepath.Join(dir, "images-"+runtime.GOARCH+".tar"), set.pause, set.probe)
 }
 
 func replaceLink(target, link string) error {

@@ -58,7 +58,7 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 		{"enabling KubeEdge (charts/kubeedge)", func(ctx context.Context) error { return s.enable(ctx, c, set) }},
 		{"joining edge nodes", func(ctx context.Context) error { return s.joinEdges(ctx, c.Kubectl()) }},
 		{"waiting for edge nodes and their workload", func(ctx context.Context) error { return s.runWorkloads(ctx, c.Kubectl(), set) }},
-		{"starting the console", func(ctx context.Context) error { return s.startConsole(ctx, c) }},
+		{"starting the console", func(ctx context.Context) error { return s.startConsole(ctx, c, set) }},
 		{"waiting for logs and metrics through the tunnel", func(ctx context.Context) error { return s.waitObservable(ctx, c.Kubectl()) }},
 	}
 	if err := runSteps(ctx, w, time.Now(), steps); err != nil {

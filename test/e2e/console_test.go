@@ -47,34 +47,40 @@ func insecureClient() *http.Client {
 // call sends a request with our own Origin, as a browser does, and reads the
 // answer into out.
 func (c console) call(method, path string, in, out any) error {
+	text, err := c.fetch(method, path, in)
+	if err != nil || out == nil || len(text) == 0 {
+		return err
+	}
+	return json.Unmarshal(text, out)
+}
+
+// fetch is call for an answer of any kind.
+func (c console) fetch(method, path string, in any) ([]byte, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequest(method, c.url+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Origin", c.url)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode >= 400 {
-		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
 	}
-	if out == nil || len(text) == 0 {
-		return nil
-	}
-	return json.Unmarshal(text, out)
+	return text, nil
 }

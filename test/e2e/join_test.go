@@ -13,7 +13,10 @@ import (
 )
 
 // spare is the edge host that `make up` leaves unjoined.
-const spare = "orangepi"
+const (
+	spare   = "orangepi"
+	spareIP = "192.168.100.3"
+)
 
 const clusterPath = "/api/v1/clusters/sandbox"
 
@@ -32,12 +35,19 @@ func TestJoinAndLeave(t *testing.T) {
 		t.Logf("round %d: Verified %.1f s after the line was pasted", round+1, time.Since(start).Seconds())
 		leaveByConsole(t, c)
 		onHost(t, spare, "edgectl leave")
-		if after := deviceState(t); after != clean {
-			t.Errorf("round %d: the device differs after leaving:\nbefore\n%s\nafter\n%s", round+1, clean, after)
-		}
-		if routes := mustKubectl(t, "get", "edgerouteslices", "-o", "yaml"); strings.Contains(routes, "192.168.100.3") {
-			t.Errorf("round %d: a route of the retired node is left", round+1)
-		}
+		nothingLeft(t, clean)
+	}
+}
+
+// nothingLeft compares the device with what it was before it joined, and looks for
+// its routes.
+func nothingLeft(t *testing.T, clean string) {
+	t.Helper()
+	if after := deviceState(t); after != clean {
+		t.Errorf("the device differs after leaving:\nbefore\n%s\nafter\n%s", clean, after)
+	}
+	if routes := mustKubectl(t, "get", "edgerouteslices", "-o", "yaml"); strings.Contains(routes, spareIP) {
+		t.Error("a route of the retired node is left")
 	}
 }
 
@@ -73,13 +83,15 @@ func TestJoinCodeIsSingleUse(t *testing.T) {
 }
 
 type enrolment struct {
-	Name    string `json:"name"`
-	Command string `json:"command"`
-	Phase   string `json:"phase"`
+	Name     string `json:"name"`
+	NodeName string `json:"nodeName"`
+	Command  string `json:"command"`
+	Code     string `json:"code"`
+	Phase    string `json:"phase"`
 }
 
-// createEnrolment fills the wizard's form with its own defaults.
-func createEnrolment(t *testing.T, c console) enrolment {
+// joinRequest is the wizard's form with its own defaults, filled in for the spare host.
+func joinRequest(t *testing.T, c console) map[string]any {
 	t.Helper()
 	var defaults struct {
 		Request map[string]any `json:"request"`
@@ -87,14 +99,26 @@ func createEnrolment(t *testing.T, c console) enrolment {
 	if err := c.call(http.MethodGet, clusterPath+"/join-defaults", nil, &defaults); err != nil {
 		t.Fatal(err)
 	}
-	defaults.Request["nodeName"] = spare
-	defaults.Request["nodeIP"] = "192.168.100.3"
+	defaults.Request["nodeName"], defaults.Request["nodeIP"] = spare, spareIP
+	return defaults.Request
+}
+
+func createEnrolment(t *testing.T, c console) enrolment {
+	t.Helper()
+	return enrol(t, c, joinRequest(t, c))
+}
+
+// enrol sends a filled form. The enrolment goes at the test's end.
+func enrol(t *testing.T, c console, request map[string]any) enrolment {
+	t.Helper()
 	var e enrolment
-	if err := c.call(http.MethodPost, clusterPath+"/enrollments", defaults.Request, &e); err != nil {
+	if err := c.call(http.MethodPost, clusterPath+"/enrollments", request, &e); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = c.call(http.MethodDelete, clusterPath+"/enrollments/"+e.Name, nil, nil)
+		if _, err := kubectl(t, "", "-n", "edgeway-join", "delete", "edgeenrollment", e.Name, "--ignore-not-found"); err != nil {
+			t.Error(err)
+		}
 	})
 	return e
 }

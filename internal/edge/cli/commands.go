@@ -43,8 +43,10 @@ func (c *common) preflight() *cobra.Command {
 			return err
 		}
 		facts.Layout = paths.Layout{Root: c.root}
+		tell := func(error) {}
 		if f.server != "" {
-			if err := askConsole(cmd, &f, &facts); err != nil {
+			var err error
+			if tell, err = askConsole(cmd, &f, &facts); err != nil {
 				return err
 			}
 		}
@@ -57,31 +59,38 @@ func (c *common) preflight() *cobra.Command {
 			return err
 		}
 		if report.Status == preflight.Fail {
-			return &device.PreflightError{Report: report}
+			err := &device.PreflightError{Report: report}
+			tell(err)
+			return err
 		}
 		return nil
 	}
 	return cmd
 }
 
-func askConsole(cmd *cobra.Command, f *consoleFlags, facts *preflight.Facts) error {
+// askConsole completes the facts, and returns how to tell the console what was found.
+func askConsole(cmd *cobra.Command, f *consoleFlags, facts *preflight.Facts) (tell func(error), err error) {
 	code, err := f.code(cmd.InOrStdin())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	client, err := console.New(f.server, f.pin)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l, err := client.Lookup(cmd.Context(), code)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	facts.CloudCore, facts.CgroupDriver = &l.CloudCore, l.CgroupDriver
 	if facts.RuntimeEndpoint == "" {
 		facts.RuntimeEndpoint = l.RuntimeEndpoint
 	}
-	return nil
+	return func(why error) {
+		report := device.ReportOf(why)
+		report.Code = code
+		_ = client.Report(cmd.Context(), report) // what was found is on the screen
+	}, nil
 }
 
 func (c *common) status() *cobra.Command {

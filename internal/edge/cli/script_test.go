@@ -22,5 +22,6 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: setup, Cmds: map[string]func(*testscript.TestScript, bool, []string){
 		"waitfor": waitFor,
 		"absent":  absent,
+		"told":    told,
 	}})
 }

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -92,6 +94,7 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	env.Values["cluster"] = c
 	if err := runWatcher(env, c); err != nil {
 		return err
 	}
@@ -313,6 +316,23 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not appear", name)
+}
+
+// told NODE CONDITION PATTERN waits until the node's enrolment says so: what the
+// person at the console sees.
+func told(ts *testscript.TestScript, _ bool, args []string) {
+	c, pattern := ts.Value("cluster").(client.Client), regexp.MustCompile(args[2])
+	var list v1alpha1.EdgeEnrollmentList
+	for range 500 {
+		ts.Check(c.List(context.Background(), &list))
+		for _, e := range list.Items {
+			if x := meta.FindStatusCondition(e.Status.Conditions, args[1]); e.Spec.NodeName == args[0] && x != nil && pattern.MatchString(string(x.Status)+" "+x.Reason+": "+x.Message) {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("no enrolment of %s says %s %q: %+v", args[0], args[1], args[2], list.Items)
 }
 
 // absent fails when one of the files is there.

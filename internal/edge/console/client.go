@@ -101,6 +101,11 @@ func (c *Client) Redeem(ctx context.Context, code string, csrPEM []byte) (*wire.
 	return &out, c.post(ctx, wire.PathRedeem, wire.RedeemRequest{Code: code, CSR: string(csrPEM)}, &out)
 }
 
+// Report tells the console why the device does not join.
+func (c *Client) Report(ctx context.Context, report wire.ReportRequest) error {
+	return c.post(ctx, wire.PathReport, report, nil)
+}
+
 // Status tells how far the join has come.
 func (c *Client) Status(ctx context.Context, token string) (*wire.Status, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+wire.PathStatus, nil)
@@ -158,6 +163,9 @@ func (c *Client) do(req *http.Request, out any) error {
 		return fmt.Errorf("asking the console: %w", err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode == http.StatusNoContent && out == nil {
+		return nil
+	}
 	if res.StatusCode != http.StatusOK {
 		return refusal(res)
 	}

@@ -17,6 +17,12 @@ var ErrPreflight = errors.New("this device cannot join yet")
 // ErrOtherNode is returned when the device has joined under another name already.
 var ErrOtherNode = errors.New("this device has joined already: run edgectl leave first")
 
+// ErrInterrupted is wrapped when the join was ended from outside.
+var ErrInterrupted = errors.New("the join was interrupted")
+
+// errSpent is joined to what failed after the code was redeemed.
+var errSpent = errors.New("the join code is used up: give this join up in the console and begin again there")
+
 // PreflightError carries the failed probes.
 type PreflightError struct {
 	Report preflight.Report

@@ -71,12 +71,30 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) error {
 	}
 	run := &joining{Device: d, JoinOptions: o, origin: from, journal: j, service: service.Detect(d.At)}
 	if err := run.prepare(ctx, resuming); err != nil {
-		return err
+		return run.failed(interrupted(ctx, err))
 	}
 	if err := run.steps(ctx); err != nil {
-		return errors.Join(err, run.undo(err))
+		err = interrupted(ctx, err)
+		return errors.Join(run.failed(errors.Join(err, run.undo(err))), run.spent())
 	}
 	return nil
+}
+
+// spent tells what the next try needs. The key that the code was redeemed for went
+// with the rest of the failed join.
+func (r *joining) spent() error {
+	if r.granted == nil || r.Bundle != nil {
+		return nil
+	}
+	return errSpent
+}
+
+// interrupted names the reason where it was a person or a shutdown.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return ErrInterrupted
 }
 
 // joinedAlready: the same command once more does no harm, and starts a service

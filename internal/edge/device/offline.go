@@ -54,6 +54,9 @@ func (o *bundleOrigin) edgeCore(_ context.Context, _ *joining, w io.Writer) erro
 	return copyFile(o.bundle.EdgeCore, w)
 }
 
+// report: a device with a bundle does not reach the console.
+func (o *bundleOrigin) report(context.Context, wire.ReportRequest) error { return nil }
+
 func (o *bundleOrigin) images() []string { return o.bundle.Images }
 
 // settled is how long EdgeCore must have been connected without a break. CloudHub

@@ -26,6 +26,8 @@ type origin interface {
 	edgeCore(ctx context.Context, r *joining, w io.Writer) error
 	// images lists archives of container images to import.
 	images() []string
+	// report tells whoever follows the join why it failed.
+	report(ctx context.Context, why wire.ReportRequest) error
 	// arrive waits for the node, completes the join, and fails when it must be undone.
 	arrive(ctx context.Context, r *joining) error
 }
@@ -39,6 +41,11 @@ func (o JoinOptions) origin() (origin, error) {
 		return nil, err
 	}
 	return &consoleOrigin{client: client, code: o.Code}, nil
+}
+
+func (o *consoleOrigin) report(ctx context.Context, why wire.ReportRequest) error {
+	why.Code = o.code
+	return o.client.Report(ctx, why)
 }
 
 type consoleOrigin struct {

@@ -29,18 +29,19 @@ type Artifacts struct {
 }
 
 var (
-	kinds = []string{"edgectl", "edgecore", "images"}
+	// kinds of files with what ends their names.
+	kinds = map[string]string{"edgectl": "", "edgecore": "", "images": ".tar"}
 	archs = []string{"amd64", "arm64", "arm"}
 )
 
-// LoadArtifacts finds the files edgectl-ARCH, edgecore-ARCH and images-ARCH (an
-// archive of container images for offline bundles) in dir. A missing file is no
-// error: that architecture cannot be downloaded then.
+// LoadArtifacts finds the files edgectl-ARCH, edgecore-ARCH and images-ARCH.tar (the
+// container images of offline bundles, as containerd's ctr imports them) in dir. A
+// missing file is no error: that architecture cannot be downloaded then.
 func LoadArtifacts(dir string) (*Artifacts, error) {
 	a := &Artifacts{files: map[string]Artifact{}}
-	for _, kind := range kinds {
+	for kind, suffix := range kinds {
 		for _, arch := range archs {
-			path := filepath.Join(dir, kind+"-"+arch)
+			path := filepath.Join(dir, kind+"-"+arch+suffix)
 			sum, err := hashFile(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue

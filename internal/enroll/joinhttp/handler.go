@@ -22,10 +22,11 @@ import (
 type Redeemer interface {
 	Lookup(ctx context.Context, code string) (*v1alpha1.EdgeEnrollmentSpec, error)
 	Redeem(ctx context.Context, code string, csrPEM []byte) (*enroll.Bundle, error)
+	Report(ctx context.Context, report wire.ReportRequest) error
 	Status(ctx context.Context, statusToken string) (*v1alpha1.EdgeEnrollment, error)
 }
 
-// Handler serves wire.PathLookup, PathRedeem, PathStatus, PathInstall,
+// Handler serves wire.PathLookup, PathRedeem, PathReport, PathStatus, PathInstall,
 // PathEdgectl and PathEdgecore.
 type Handler struct {
 	redeemer  Redeemer
@@ -40,6 +41,7 @@ func New(r Redeemer, artifacts *Artifacts, log *slog.Logger) *Handler {
 	h := &Handler{redeemer: r, artifacts: artifacts, limits: newLimits(), log: log, mux: http.NewServeMux()}
 	h.mux.HandleFunc("POST "+wire.PathLookup, h.limited(h.lookup))
 	h.mux.HandleFunc("POST "+wire.PathRedeem, h.limited(h.redeem))
+	h.mux.HandleFunc("POST "+wire.PathReport, h.limited(h.report))
 	h.mux.HandleFunc("GET "+wire.PathStatus, h.status)
 	h.mux.HandleFunc("GET "+wire.PathInstall, h.install)
 	h.mux.HandleFunc("GET "+wire.PathEdgectl+"{arch}", h.download("edgectl"))
@@ -52,7 +54,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 
 func (h *Handler) lookup(w http.ResponseWriter, r *http.Request) {
 	var in wire.CodeRequest
-	if !h.read(w, r, &in) {
+	if !h.read(w, r, wire.MaxBody, &in) {
 		return
 	}
 	spec, err := h.redeemer.Lookup(r.Context(), in.Code)
@@ -65,7 +67,7 @@ func (h *Handler) lookup(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	var in wire.RedeemRequest
-	if !h.read(w, r, &in) {
+	if !h.read(w, r, wire.MaxBody, &in) {
 		return
 	}
 	b, err := h.redeemer.Redeem(r.Context(), in.Code, []byte(in.CSR))
@@ -85,6 +87,18 @@ func (h *Handler) edgeCore(arch string) *wire.Download {
 		return nil
 	}
 	return &wire.Download{URL: wire.PathEdgecore + arch, SHA256: a.SHA256}
+}
+
+func (h *Handler) report(w http.ResponseWriter, r *http.Request) {
+	var in wire.ReportRequest
+	if !h.read(w, r, wire.MaxReport, &in) {
+		return
+	}
+	if err := h.redeemer.Report(r.Context(), in); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
@@ -112,8 +126,8 @@ func (h *Handler) install(w http.ResponseWriter, _ *http.Request) {
 }
 
 // read decodes the body strictly and answers the request itself when it cannot.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, into any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, wire.MaxBody))
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, most int64, into any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		h.fail(w, r, &wire.Error{Code: wire.BadRequest, Message: "the request's body cannot be read: " + err.Error(),
@@ -141,7 +155,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		e = &wire.Error{Code: wire.Internal, Message: "the console could not ask the cluster",
 			Remedy: "try again; the console's log says more"}
 	} else {
-		h.log.WarnContext(r.Context(), "join request refused", "path", r.URL.Path, "code", e.Code, "from", clientIP(r))
+		h.log.WarnContext(r.Context(), "join request refused", "path", r.URL.Path, "code", e.Code, "from", clientIP(r), "err", err)
 	}
 	status, ok := statusOf[e.Code]
 	if !ok {

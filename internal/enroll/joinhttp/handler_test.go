@@ -34,6 +34,8 @@ func (broken) Redeem(context.Context, string, []byte) (*enroll.Bundle, error) {
 	return nil, enroll.ErrCodeUsed
 }
 
+func (broken) Report(context.Context, wire.ReportRequest) error { return enroll.ErrCodeUsed }
+
 func (broken) Status(context.Context, string) (*v1alpha1.EdgeEnrollment, error) {
 	return nil, enroll.ErrStatusToken
 }
@@ -64,6 +66,8 @@ func TestRefusals(t *testing.T) {
 		"no JSON":          {"POST", wire.PathRedeem, `code=x`, "", 400, wire.BadRequest},
 		"a field too many": {"POST", wire.PathLookup, `{"code":"x","admin":true}`, "", 400, wire.BadRequest},
 		"too large":        {"POST", wire.PathRedeem, `{"csr":"` + strings.Repeat("x", wire.MaxBody) + `"}`, "", 400, wire.BadRequest},
+		"a late report":    {"POST", wire.PathReport, `{"code":"x","message":"y"}`, "", 403, wire.CodeUsed},
+		"a huge report":    {"POST", wire.PathReport, `{"message":"` + strings.Repeat("x", wire.MaxReport) + `"}`, "", 400, wire.BadRequest},
 		"no token":         {"GET", wire.PathStatus, "", "", 401, wire.TokenMissing},
 		"another token":    {"GET", wire.PathStatus, "", "Bearer x", 401, wire.StatusUnknown},
 		"a cluster down":   {"POST", wire.PathLookup, `{"code":"x"}`, "", 500, wire.Internal},

@@ -7,6 +7,7 @@
 //
 //	POST PathLookup   CodeRequest   → 200 Lookup          does not use the code up
 //	POST PathRedeem   RedeemRequest → 200 RedeemResponse  uses it up
+//	POST PathReport   ReportRequest → 204                 why the device does not join
 //	GET  PathStatus   Authorization: Bearer <status token> → 200 Status
 //	GET  PathInstall  the installer, a POSIX shell script
 //	GET  PathEdgectl + "{arch}", PathEdgecore + "{arch}"  → 200 the binary, its SHA-256 in HeaderSHA256
@@ -18,6 +19,7 @@ package wire
 const (
 	PathLookup   = "/api/v1/join/lookup"
 	PathRedeem   = "/api/v1/join/redeem"
+	PathReport   = "/api/v1/join/report"
 	PathStatus   = "/api/v1/join/status"
 	PathInstall  = "/join/install.sh"
 	PathEdgectl  = "/join/edgectl/"
@@ -28,6 +30,8 @@ const (
 
 	// MaxBody bounds a request's body in bytes, and an answer's but for binaries.
 	MaxBody = 1 << 20
+	// MaxReport bounds a report's body in bytes.
+	MaxReport = 32 << 10
 )
 
 // Codes of an Error. They are stable: scripts may depend on them.
@@ -121,6 +125,24 @@ type RedeemResponse struct {
 	CloudCore CloudCore `json:"cloudCore"`
 	// Hints are for the person at the device.
 	Hints []string `json:"hints,omitempty"`
+}
+
+// ReportRequest is the body of PathReport. It is taken from whoever holds the code,
+// until the node has registered, and shown to people as plain text.
+type ReportRequest struct {
+	Code string `json:"code"`
+	// Checks of the device that failed.
+	Checks []FailedCheck `json:"checks,omitempty"`
+	// Message says why the join failed where no check did.
+	Message string `json:"message,omitempty"`
+}
+
+// FailedCheck is a check of the device that keeps it from joining.
+type FailedCheck struct {
+	ID     string `json:"id"`
+	Title  string `json:"title"`
+	Detail string `json:"detail,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Download is a file on the console.

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,12 +26,17 @@ func (r *Reconciler) follow(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ct
 		if order[e.Status.Phase] >= order[v1alpha1.PhaseRegistered] {
 			r.set(e, v1alpha1.ConditionNodeReady, false, "NodeGone", "the Node was deleted; retire this enrolment, or restart EdgeCore on the device")
 		}
-		return ctrl.Result{}, nil
+		return r.silent(e), nil
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading node %q: %w", e.Spec.NodeName, err)
 	}
 	advance(e, v1alpha1.PhaseRegistered)
+	if meta.IsStatusConditionFalse(e.Status.Conditions, v1alpha1.ConditionDeviceChecked) {
+		// It came in all the same, mended or by another way.
+		e.Status.FailedChecks = nil
+		r.set(e, v1alpha1.ConditionDeviceChecked, true, v1alpha1.ReasonDeviceReady, "the node has registered")
+	}
 	if !isEdge(&node) {
 		// CloudCore sets the label a moment after the Node is there.
 		r.set(e, v1alpha1.ConditionNodeConfigured, false, "NotAnEdgeNode", "the Node does not carry label "+v1alpha1.LabelEdge+"; nothing is changed on it")
@@ -49,6 +56,25 @@ func (r *Reconciler) follow(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ct
 		return ctrl.Result{}, nil
 	}
 	return r.followTunnel(ctx, e, &node)
+}
+
+// silence is how long a device that has its certificate may take to register until
+// something is said about it. EdgeCore may still be on its way over a slow line.
+const silence = 30 * time.Second
+
+// silent says that a device with a certificate is not heard of: one that was switched
+// off half-way cannot report it.
+func (r *Reconciler) silent(e *v1alpha1.EdgeEnrollment) ctrl.Result {
+	signed := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionCertificateIssued)
+	if e.Status.Phase != v1alpha1.PhaseCertificateIssued || signed == nil || signed.Status != metav1.ConditionTrue {
+		return ctrl.Result{}
+	}
+	if left := signed.LastTransitionTime.Add(silence).Sub(r.o.Now()); left > 0 {
+		return ctrl.Result{RequeueAfter: left}
+	}
+	r.set(e, v1alpha1.ConditionNodeReady, false, "NotRegistered", "the device has its certificate and has not registered: it may still be fetching EdgeCore; "+
+		"if its join was interrupted, run the same command there again, or edgectl leave")
+	return ctrl.Result{}
 }
 
 // followTunnel: a CloudCore gives the Nodes whose tunnel it holds its own tunnel

@@ -273,3 +273,43 @@ func TestLabelsAndTaintsFollowTheEnrolment(t *testing.T) {
 		t.Errorf("a label of Kubernetes' gets %q", got)
 	}
 }
+
+// TestASilentDeviceIsToldOf: one that was switched off half-way cannot say so itself.
+func TestASilentDeviceIsToldOf(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.redeem("e")
+	e := s.run("e")
+	wantPhase(t, e, v1alpha1.PhaseCertificateIssued)
+	if got := reason(e, v1alpha1.ConditionNodeReady); got != "" {
+		t.Errorf("at once: %q", got)
+	}
+	s.now = s.now.Add(silence)
+	if got := reason(s.run("e"), v1alpha1.ConditionNodeReady); got != "False NotRegistered" {
+		t.Errorf("after %s: %q", silence, got)
+	}
+	s.register("edge-1", "192.168.100.1", ready)
+	if got := reason(s.run("e"), v1alpha1.ConditionNodeReady); got != "True Ready" {
+		t.Errorf("once it is there: %q", got)
+	}
+}
+
+// TestAReportEndsWhenTheNodeIsThere: it came in by another way, or was mended.
+func TestAReportEndsWhenTheNodeIsThere(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	e := s.run("e")
+	e.Status.FailedChecks = []v1alpha1.FailedCheck{{ID: "disk", Title: "disk space"}}
+	meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionDeviceChecked, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPreflightFailed})
+	if err := s.c.Status().Update(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if e = s.run("e"); len(e.Status.FailedChecks) != 1 {
+		t.Error("the report is gone before the node is there")
+	}
+	s.register("edge-1", "192.168.100.1", nil)
+	e = s.run("e")
+	if got := reason(e, v1alpha1.ConditionDeviceChecked); got != "True DeviceReady" || len(e.Status.FailedChecks) > 0 {
+		t.Errorf("%q with %v", got, e.Status.FailedChecks)
+	}
+}

@@ -142,9 +142,10 @@ func (r *Reconciler) retired(ctx context.Context, e *v1alpha1.EdgeEnrollment) er
 		return err
 	}
 	e.Status.Phase = v1alpha1.PhaseRetired
+	e.Status.FailedChecks = nil
 	e.Status.RetiringSince, e.Status.CSR, e.Status.Certificate, e.Status.CA = nil, nil, nil, nil
 	for _, kind := range []string{v1alpha1.ConditionNodeReady, v1alpha1.ConditionTunnelUp, v1alpha1.ConditionVerified,
-		v1alpha1.ConditionNodeConfigured, v1alpha1.ConditionReturned} {
+		v1alpha1.ConditionDeviceChecked, v1alpha1.ConditionNodeConfigured, v1alpha1.ConditionReturned} {
 		meta.RemoveStatusCondition(&e.Status.Conditions, kind)
 	}
 	r.set(e, v1alpha1.ConditionReserved, false, "Released", "name and address are free")

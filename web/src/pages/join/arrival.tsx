@@ -7,11 +7,14 @@ import { Copy } from '../../components/copy';
 import { Conditions } from '../../components/detail';
 import { LinkButton } from '../../components/shell';
 import { Loaded } from '../../components/states';
+import { DeviceReport } from './device-report';
 
 type Enrollment = Schemas['Enrollment'];
 
 const phases = ['Pending', 'CodeUsed', 'CertificateIssued', 'Registered', 'Ready', 'TunnelUp', 'Verified'];
 const ends = new Set(['Refused', 'Expired', 'Retired']);
+/** Conditions that the device's own report tells. */
+const reported = new Set(['DeviceChecked', 'CodeAccepted']);
 
 /** Where the phases end: without a tunnel nothing can be read through it. */
 function lastPhase(e: Enrollment): string {
@@ -35,7 +38,7 @@ function Phases({ cluster, e, command }: { cluster: string; e: Enrollment; comma
   const at = shown.indexOf(e.phase);
   const done = e.phase === lastPhase(e);
   const failed = ends.has(e.phase);
-  const why = e.conditions.filter((c) => c.status === 'False' && c.message);
+  const why = e.conditions.filter((c) => c.status === 'False' && c.message && !reported.has(c.type));
   return (
     <Grid hasGutter>
       <GridItem lg={5}>
@@ -66,6 +69,7 @@ function Phases({ cluster, e, command }: { cluster: string; e: Enrollment; comma
       <GridItem lg={7}>
         {done && <Alert component="p" variant="success" isInline title={t('join.arrived', { node: e.nodeName })} />}
         {failed && <Alert component="p" variant="danger" isInline title={t(`join.phases.${e.phase}`)} />}
+        <DeviceReport cluster={cluster} e={e} />
         {!done &&
           why.map((c) => (
             <Alert component="p" key={c.type} variant={failed ? 'danger' : 'info'} isInline title={c.message ?? ''}>

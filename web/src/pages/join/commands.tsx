@@ -5,6 +5,7 @@ import type { Schemas } from '../../api/client';
 import { Copy } from '../../components/copy';
 import { useNow } from '../../components/detail';
 import { OfflineBundle, StockKeadm } from './other-ways';
+import { QR } from './qr';
 
 /** Step 2: the line to paste, or installer and command apart. */
 export function Commands({ cluster, made, next }: { cluster: string; made: Schemas['NewEnrollment']; next: () => void }) {
@@ -29,6 +30,7 @@ export function Commands({ cluster, made, next }: { cluster: string; made: Schem
             <CardBody>
               <Content component="p">{t('join.oneLineHelp')}</Content>
               <Copy text={made.command} name={t('join.command')} block />
+              <QR text={made.command} name={t('join.command')} />
             </CardBody>
           </Card>
         </StackItem>
