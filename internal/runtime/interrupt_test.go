@@ -89,7 +89,9 @@ func TestEnableIsKilledAndRepeated(t *testing.T) {
 	t0 := time.Now()
 	lap := func(what string) { t.Logf("LAP %s %.1f", what, time.Since(t0).Seconds()); t0 = time.Now() }
 	for n := 1; ; n++ {
-		if n > 6 && n < 22 { continue }
+		if n > 6 && n < 22 {
+			continue
+		}
 		lap("start")
 		died, writes := c.killedEnable(t, s, n)
 		t.Logf("%d: killed after %s", n, lastOf(writes))
