@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/enrollment-batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to join many edge nodes
+         * @description A list with a fault creates nothing. What the cluster refuses of a good one is in the answer, device by device.
+         */
+        post: operations["createEnrollments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/enrollments": {
         parameters: {
             query?: never;
@@ -852,6 +872,18 @@ export interface components {
             cpuNanoCores: number;
             /** Format: int64 */
             memoryBytes: number;
+        };
+        BatchItem: {
+            enrollment?: components["schemas"]["NewEnrollment"];
+            error?: components["schemas"]["Error"];
+            nodeName: string;
+        };
+        BatchRequest: {
+            base: components["schemas"]["JoinRequest"];
+            /** @enum {string} */
+            format: "csv" | "yaml";
+            /** @description CSV with a header line, or a YAML list: nodeName, nodeIP, arch, labels, runtimeEndpoint, cgroupDriver */
+            list: string;
         };
         "BodyStruct { Status string \"json:\\\"status\\\"\" }Body": {
             status: string;
@@ -1984,6 +2016,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClusterOverview"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    createEnrollments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchItem"][];
                 };
             };
             /** @description Unauthorized */
