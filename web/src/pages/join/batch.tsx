@@ -1,9 +1,9 @@
-import { ActionGroup, Alert, Button, Content, Form, FormGroup, FormSelect, FormSelectOption, TextArea } from '@patternfly/react-core';
+import { ActionGroup, Alert, Button, Content, Form, FormGroup, FormSelect, FormSelectOption, List, ListItem, TextArea } from '@patternfly/react-core';
 import { Table, Tbody, Td, Th, Thead, Tr } from '@patternfly/react-table';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, data, type Schemas } from '../../api/client';
+import { api, ApiError, data, type Schemas } from '../../api/client';
 import { enrollmentsQuery } from '../../api/queries';
 import { InlineError } from '../../components/states';
 import { BundleButton, save } from './other-ways';
@@ -23,6 +23,7 @@ export function Batch({ cluster, base }: { cluster: string; base: Schemas['JoinR
     setFormat(/\.ya?ml$/i.test(file.name) ? 'yaml' : 'csv');
     setList(await file.text());
   };
+  const problems = make.error instanceof ApiError ? (make.error.body.problems ?? []) : [];
   if (make.data) return <Devices cluster={cluster} items={make.data} />;
   return (
     <Form
@@ -34,6 +35,15 @@ export function Batch({ cluster, base }: { cluster: string; base: Schemas['JoinR
       }}
     >
       {make.error && <InlineError error={make.error} />}
+      {problems.length > 0 && (
+        <List>
+          {problems.map((p) => (
+            <ListItem key={`${p.field} ${p.code}`}>
+              <code>{p.field}</code>: {p.message}; {p.remedy}
+            </ListItem>
+          ))}
+        </List>
+      )}
       <Content component="p">{t('join.batch.help')}</Content>
       <FormGroup label={t('join.batch.file')} fieldId="batch-file">
         <input id="batch-file" type="file" accept=".csv,.yaml,.yml,text/csv" onChange={(e) => void load(e.target.files?.[0])} />
