@@ -97,6 +97,16 @@ func cloudCoreOf(s settings.Settings) JoinCloudCore {
 // suggestAddress finds a free one as far as the user may look; edge-watcher has
 // the last word.
 func suggestAddress(ctx context.Context, c *clusterClients) string {
+	taken := takenAddresses(ctx, c)
+	a, err := enroll.SuggestAddress(addressPool, func(a netip.Addr) bool { return taken[a] })
+	if err != nil {
+		return ""
+	}
+	return a.String()
+}
+
+// takenAddresses are those of nodes and of enrolments.
+func takenAddresses(ctx context.Context, c *clusterClients) map[netip.Addr]bool {
 	taken := map[netip.Addr]bool{}
 	add := func(s string) {
 		if a, err := netip.ParseAddr(s); err == nil {
@@ -120,9 +130,5 @@ func suggestAddress(ctx context.Context, c *clusterClients) string {
 			}
 		}
 	}
-	a, err := enroll.SuggestAddress(addressPool, func(a netip.Addr) bool { return taken[a] })
-	if err != nil {
-		return ""
-	}
-	return a.String()
+	return taken
 }

@@ -175,6 +175,10 @@ func request(t *testing.T, id, path, cluster string) (string, string) {
 		r.NodeName, r.NodeIP = "edge-2", "192.168.100.2"
 		r.CloudCore = JoinCloudCore{Host: "203.0.113.7", WebSocketPort: 10000, CertPort: 10002, TunnelPort: 10004}
 		encode(r)
+	case "createEnrollments":
+		r := proposal()
+		r.CloudCore = JoinCloudCore{Host: "203.0.113.7", WebSocketPort: 10000, CertPort: 10002, TunnelPort: 10004}
+		encode(BatchRequest{Format: "csv", List: "nodeName,nodeIP\nedge-3,192.168.100.3\nedge-4,192.168.100.4\n", Base: r})
 	case "setEnrollmentState":
 		body = `{"state":"Cordoned"}`
 	case "setNodeScheduling":

@@ -32,6 +32,7 @@ var writeRights = map[string][]Right{
 	"signIn": {}, "signOut": {}, "startOIDC": {},
 	"planKubeEdge": clusterAdmin, "applyKubeEdge": clusterAdmin, "disableKubeEdge": clusterAdmin, "checkPorts": clusterAdmin,
 	"createEnrollment":   {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
+	"createEnrollments":  {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
 	"setEnrollmentState": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"createJoinToken":    {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"createBundle":       {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},

@@ -107,6 +107,7 @@ func (s *Server) enrollmentRoutes() {
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},
 	}}}
 	huma.Register(s.api, events, s.streamEnrollment)
+	s.batchRoutes()
 	s.offlineRoutes()
 	s.leaveRoutes()
 }
@@ -136,17 +137,25 @@ func (s *Server) createEnrollment(ctx context.Context, in *createEnrollmentInput
 		return nil, err
 	}
 	defer cancel()
-	e, code, err := enroll.New(ctx, c.objects, in.Body.request())
+	made, err := s.enrolDevice(ctx, c, in.Body.request())
 	if err != nil {
 		return nil, kubeError(err)
 	}
-	out := NewEnrollment{Enrollment: enrollmentOf(e), Code: code}
+	return &Body[NewEnrollment]{*made}, nil
+}
+
+func (s *Server) enrolDevice(ctx context.Context, c *clusterClients, r enroll.Request) (*NewEnrollment, error) {
+	e, code, err := enroll.New(ctx, c.objects, r)
+	if err != nil {
+		return nil, err
+	}
+	out := &NewEnrollment{Enrollment: enrollmentOf(e), Code: code}
 	if out.Expires == nil {
-		t := e.CreationTimestamp.Add(time.Duration(in.Body.LifetimeMinutes) * time.Minute)
+		t := enroll.ExpiresAt(e)
 		out.Expires = &t
 	}
-	s.addCommands(&out, code)
-	return &Body[NewEnrollment]{out}, nil
+	s.addCommands(out, code)
+	return out, nil
 }
 
 // addCommands writes the lines for the device, or why there are none: the code is

@@ -5,6 +5,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 export interface Site {
   console: { url: string };
   tokens: { admin: string; viewer: string };
+  hosts: { name: string; command: string[] }[];
 }
 
 export function site(): Site {

@@ -9,6 +9,7 @@ import { PageHead } from '../../components/page';
 import { LinkButton } from '../../components/shell';
 import { Empty, Loaded } from '../../components/states';
 import { Arrival } from './arrival';
+import { Batch } from './batch';
 import { Commands } from './commands';
 import { JoinForm } from './form';
 
@@ -20,6 +21,7 @@ export function Join() {
   const [made, setMade] = useState<Schemas['NewEnrollment']>();
   const [request, setRequest] = useState<Schemas['JoinRequest']>();
   const enrollment = params.get('enrollment');
+  const many = params.has('many');
   const step = enrollment ? 3 : made ? 2 : 1;
   const watch = (name: string) => setParams({ enrollment: name });
   return (
@@ -32,26 +34,29 @@ export function Join() {
           { label: t('join.title') },
         ]}
         title={t('join.title')}
-        description={t(`join.steps.${step}.description`)}
+        description={t(many ? 'join.batch.description' : `join.steps.${step}.description`)}
+        actions={step === 1 && <LinkButton variant="secondary" to={`/clusters/${cluster}/join${many ? '' : '?many'}`}>{many ? t('join.batch.one') : t('join.batch.title')}</LinkButton>}
       />
-      <PageSection>
-        <ProgressStepper aria-label={t('join.title')}>
-          {[1, 2, 3].map((n) => (
-            <ProgressStep
-              key={n}
-              id={`join-${n}`}
-              titleId={`join-${n}-title`}
-              isCurrent={n === step}
-              variant={n < step ? 'success' : n === step ? 'info' : 'pending'}
-              aria-label={t(`join.steps.${n}.title`)}
-            >
-              {t(`join.steps.${n}.title`)}
-            </ProgressStep>
-          ))}
-        </ProgressStepper>
-      </PageSection>
+      {!many && (
+        <PageSection>
+          <ProgressStepper aria-label={t('join.title')}>
+            {[1, 2, 3].map((n) => (
+              <ProgressStep
+                key={n}
+                id={`join-${n}`}
+                titleId={`join-${n}-title`}
+                isCurrent={n === step}
+                variant={n < step ? 'success' : n === step ? 'info' : 'pending'}
+                aria-label={t(`join.steps.${n}.title`)}
+              >
+                {t(`join.steps.${n}.title`)}
+              </ProgressStep>
+            ))}
+          </ProgressStepper>
+        </PageSection>
+      )}
       <PageSection isFilled>
-        {step === 1 && <First cluster={cluster} request={request} onMade={(m, r) => { setMade(m); setRequest(r); }} />}
+        {step === 1 && <First cluster={cluster} many={many} request={request} onMade={(m, r) => { setMade(m); setRequest(r); }} />}
         {step === 2 && made && <Commands cluster={cluster} made={made} next={() => watch(made.name)} />}
         {step === 3 && enrollment && <Arrival cluster={cluster} enrollment={enrollment} made={made} />}
       </PageSection>
@@ -59,13 +64,15 @@ export function Join() {
   );
 }
 
-function First({ cluster, request, onMade }: { cluster: string; request?: Schemas['JoinRequest']; onMade: (made: Schemas['NewEnrollment'], request: Schemas['JoinRequest']) => void }) {
+function First({ cluster, many, request, onMade }: { cluster: string; many: boolean; request?: Schemas['JoinRequest']; onMade: (made: Schemas['NewEnrollment'], request: Schemas['JoinRequest']) => void }) {
   const { t } = useTranslation();
   const defaults = useQuery(joinDefaultsQuery(cluster));
   return (
     <Loaded query={defaults}>
       {(d) =>
-        d.ready ? (
+        d.ready && many ? (
+          <Batch cluster={cluster} base={d.request} />
+        ) : d.ready ? (
           <JoinForm cluster={cluster} initial={request ?? d.request} onMade={onMade} />
         ) : (
           <Empty

@@ -8,7 +8,7 @@ import { InlineError } from '../../components/states';
 type Made = Schemas['NewEnrollment'];
 
 /** Gives a file that was fetched to the browser's downloads. */
-function save(file: Blob, name: string) {
+export function save(file: Blob, name: string) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(file);
   link.download = name;
@@ -17,16 +17,33 @@ function save(file: Blob, name: string) {
   setTimeout(() => URL.revokeObjectURL(link.href), 0);
 }
 
-/** For a device that does not reach the console: a bundle to carry there. */
-export function OfflineBundle({ cluster, made }: { cluster: string; made: Made }) {
-  const { t } = useTranslation();
-  const pack = useMutation({
+function usePack(cluster: string, made: Made) {
+  return useMutation({
     mutationFn: async () => {
       const path = { cluster, enrollment: made.name };
       const file = await data(api.POST('/api/v1/clusters/{cluster}/enrollments/{enrollment}/bundle', { params: { path }, parseAs: 'blob' }));
       save(file as unknown as Blob, `edgeway-${made.nodeName}.tar.gz`);
     },
   });
+}
+
+/** The bundle of one device of many. */
+export function BundleButton({ cluster, made, label }: { cluster: string; made: Made; label: string }) {
+  const pack = usePack(cluster, made);
+  return (
+    <>
+      <Button variant="link" isInline isLoading={pack.isPending} isDisabled={pack.isPending} onClick={() => pack.mutate()}>
+        {label}
+      </Button>
+      <InlineError error={pack.error} />
+    </>
+  );
+}
+
+/** For a device that does not reach the console: a bundle to carry there. */
+export function OfflineBundle({ cluster, made }: { cluster: string; made: Made }) {
+  const { t } = useTranslation();
+  const pack = usePack(cluster, made);
   return (
     <Card>
       <CardTitle component="h2">{t('join.bundle.title')}</CardTitle>
