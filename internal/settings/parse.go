@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -40,7 +42,7 @@ func Overlay(base Settings, data []byte) (Settings, error) {
 	dec := json.NewDecoder(bytes.NewReader(merged))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&out); err != nil {
-		return Settings{}, &InvalidError{[]Problem{decodeProblem(err)}}
+		return Settings{}, &InvalidError{[]Problem{decodeProblem(err, merged)}}
 	}
 	return out.Complete(), nil
 }
@@ -95,18 +97,51 @@ func foldKey(m map[string]any, key string) (string, bool) {
 	return "", false
 }
 
-// decodeProblem names the field of a decoding error.
-func decodeProblem(err error) Problem {
+// decodeProblem names the field of an error in decoding a document.
+func decodeProblem(err error, document []byte) Problem {
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
 		return refuse(wrong.Field, wrong.Value, "WrongType",
 			fmt.Sprintf("got a %s where a %s is expected", wrong.Value, wrong.Type), "correct the type of the value")
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return refuse(strings.Trim(name, `"`), nil, "UnknownField", "there is no such field",
+		return refuse(pathOf(document, strings.Trim(name, `"`)), nil, "UnknownField", "there is no such field",
 			"check the spelling against the settings reference")
 	}
 	return refuse("", nil, "NotAnObject", err.Error(), "give one YAML or JSON object")
+}
+
+// pathOf finds a key that the decoder names without saying where it is.
+func pathOf(document []byte, key string) string {
+	var tree any
+	if err := json.Unmarshal(document, &tree); err != nil {
+		return key
+	}
+	if path, ok := findKey(tree, key); ok {
+		return path
+	}
+	return key
+}
+
+func findKey(tree any, key string) (string, bool) {
+	switch at := tree.(type) {
+	case map[string]any:
+		if _, ok := at[key]; ok {
+			return key, true
+		}
+		for _, name := range slices.Sorted(maps.Keys(at)) {
+			if path, ok := findKey(at[name], key); ok {
+				return strings.Replace(name+"."+path, ".[", "[", 1), true
+			}
+		}
+	case []any:
+		for i, item := range at {
+			if path, ok := findKey(item, key); ok {
+				return fmt.Sprintf("[%d].%s", i, path), true
+			}
+		}
+	}
+	return "", false
 }
 
 // Set overlays one "path.to.field=value"; the value is read as YAML.

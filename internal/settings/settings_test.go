@@ -132,7 +132,7 @@ func TestSet(t *testing.T) {
 		{assignment: "serviceType=LoadBalancer", ok: true},
 		{assignment: "cloudHub.nodeLimit=many", field: "cloudHub.nodeLimit"},
 		{assignment: "cloudHub.nodeLimit=1.5", field: "cloudHub.nodeLimit"},
-		{assignment: "cloudHub.nodes=3", field: "nodes"},
+		{assignment: "cloudHub.nodes=3", field: "cloudHub.nodes"},
 		{assignment: "cloudHub.nodeLimit", field: "cloudHub.nodeLimit"},
 		{assignment: "=3", field: "=3"},
 		{assignment: "ha=[", field: "ha"},

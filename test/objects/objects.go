@@ -82,6 +82,10 @@ func (p Picture) add(ctx context.Context, dyn dynamic.Interface, resource schema
 		return fmt.Errorf("list %s: %w", resource, err)
 	}
 	for _, object := range found.Items {
+		// The API server makes and removes these by itself, seconds after a CRD.
+		if object.GetLabels()["kube-aggregator.kubernetes.io/automanaged"] != "" {
+			continue
+		}
 		text, err := text(object)
 		if err != nil {
 			return err
