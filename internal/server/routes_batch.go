@@ -65,8 +65,11 @@ func (s *Server) createBatch(ctx context.Context, in *createBatchInput) (*Body[[
 	}
 	requests, problems := batch.Requests(devices, in.Body.Base.request(), func() (string, error) {
 		a, err := enroll.SuggestAddress(addressPool, func(a netip.Addr) bool { return taken[a] })
+		if err != nil {
+			return "", err
+		}
 		taken[a] = true
-		return a.String(), err
+		return a.String(), nil
 	})
 	if len(problems) > 0 {
 		return nil, enrollError(problems)
