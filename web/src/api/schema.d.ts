@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/enrollment-batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin to join many edge nodes
+         * @description A list with a fault creates nothing. What the cluster refuses of a good one is in the answer, device by device.
+         */
+        post: operations["createEnrollments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/enrollments": {
         parameters: {
             query?: never;
@@ -688,6 +708,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/join/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Why a device does not join; called by edgectl with the code */
+        post: operations["joinReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/join/status": {
         parameters: {
             query?: never;
@@ -853,6 +890,18 @@ export interface components {
             /** Format: int64 */
             memoryBytes: number;
         };
+        BatchItem: {
+            enrollment?: components["schemas"]["NewEnrollment"];
+            error?: components["schemas"]["Error"];
+            nodeName: string;
+        };
+        BatchRequest: {
+            base: components["schemas"]["JoinRequest"];
+            /** @enum {string} */
+            format: "csv" | "yaml";
+            /** @description CSV with a header line, or a YAML list: nodeName, nodeIP, arch, labels, runtimeEndpoint, cgroupDriver */
+            list: string;
+        };
         "BodyStruct { Status string \"json:\\\"status\\\"\" }Body": {
             status: string;
         };
@@ -1012,6 +1061,8 @@ export interface components {
             edgeStream: boolean;
             /** Format: date-time */
             expires?: string;
+            /** @description What the device says keeps it from joining */
+            failedChecks?: components["schemas"]["FailedCheck"][];
             name: string;
             nodeIP: string;
             nodeName: string;
@@ -1019,8 +1070,11 @@ export interface components {
             state: string;
         };
         EnrollmentStateInputBody: {
-            /** @enum {string} */
-            state: "Active" | "Revoked" | "Cordoned";
+            /**
+             * @description Retired only gives up a join whose node has not registered; a node leaves by leaveNode
+             * @enum {string}
+             */
+            state: "Active" | "Revoked" | "Cordoned" | "Retired";
         };
         EnvVar: {
             /** @description Reference, such as secret web/password or field status.podIP */
@@ -1049,6 +1103,12 @@ export interface components {
             reason: string;
             source?: string;
             type: string;
+        };
+        FailedCheck: {
+            detail?: string;
+            id: string;
+            remedy?: string;
+            title: string;
         };
         Filesystem: {
             /** Format: int64 */
@@ -1245,6 +1305,8 @@ export interface components {
             edgeStream: boolean;
             /** Format: date-time */
             expires?: string;
+            /** @description What the device says keeps it from joining */
+            failedChecks?: components["schemas"]["FailedCheck"][];
             /** @description For an edgectl downloaded by hand */
             installCommand: string;
             name: string;
@@ -2005,6 +2067,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ClusterOverview"][];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    createEnrollments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchItem"][];
                 };
             };
             /** @description Unauthorized */
@@ -5520,6 +5663,24 @@ export interface operations {
         };
     };
     joinRedeem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description See the package wire of the project */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    joinReport: {
         parameters: {
             query?: never;
             header?: never;
