@@ -117,7 +117,7 @@ test-unit: web build-sandbox ## Unit tests and tests on the real kernel in netwo
 	@echo "checking formatting"; out=$$(gofmt -l api build charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./test/...
-	go test $$(go list ./... | grep -v /test/netns)
+	go test -timeout 30m $$(go list ./... | grep -v /test/netns)
 	go test -count=1 -parallel 8 ./test/netns
 	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
@@ -138,7 +138,14 @@ e2e: deps-test ## End-to-end tests against the site that is up
 
 # Runs on the site that is up, or brings one up and takes it down again.
 .PHONY: soak
-soak: check-machine deps-test build ## Connections under a thousand changes, a restart and an upgrade; ten joins (about 8 minutes)
+soak: soak-site soak-enable ## Connections under a thousand changes, ten joins, enabling killed after every write (about 30 minutes)
+
+.PHONY: soak-enable
+soak-enable: deps-test build
+	EDGEWAY_EVERY_WRITE=1 go test -count=1 -timeout 60m -v -run 'Killed' ./internal/runtime
+
+.PHONY: soak-site
+soak-site: check-machine deps-test build
 	@had=; status=0; if [ -f .sandbox/site.json ]; then had=1; fi; \
 	{ bin/sandbox up && \
 	go test -tags e2e -count=1 -timeout 10m -v ./test/soak && \

@@ -120,7 +120,7 @@ func (o *logsOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := o.config()
+	config, err := o.config(cmd)
 	if err != nil {
 		return err
 	}

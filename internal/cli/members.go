@@ -2,14 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 )
@@ -26,6 +29,11 @@ type memberOptions struct {
 
 func (o *memberOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.hostName, "host-name", "host", "name of the pod's own cluster, where there is no kubeconfig")
+	o.sources(f)
+}
+
+// sources are the flags that commands have as well.
+func (o *memberOptions) sources(f *pflag.FlagSet) {
 	f.StringVar(&o.secrets, "member-secrets", "", "namespace of the host cluster whose Secrets labelled "+clusters.LabelMember+"=true hold kubeconfigs of other clusters")
 	f.BoolVar(&o.kubeSphere, "member-kubesphere", false, "take other clusters from KubeSphere's Cluster objects, too")
 }
@@ -36,8 +44,23 @@ func (o *memberOptions) clusters(ctx context.Context, kubeconfig string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	if o.secrets == "" && !o.kubeSphere {
+	finders, err := o.finders(local)
+	if err != nil {
+		return nil, err
+	}
+	if len(finders) == 0 {
 		return local, nil
+	}
+	registry := clusters.NewRegistry(local, log, finders...)
+	registry.Refresh(ctx)
+	go registry.Run(ctx, memberRefresh)
+	return registry, nil
+}
+
+// finders look on the host cluster, with the host's own credentials.
+func (o *memberOptions) finders(local *clusters.Kubeconfig) ([]clusters.Finder, error) {
+	if o.secrets == "" && !o.kubeSphere {
+		return nil, nil
 	}
 	config, err := local.Config(local.Host().Name)
 	if err != nil {
@@ -58,10 +81,57 @@ func (o *memberOptions) clusters(ctx context.Context, kubeconfig string, log *sl
 		}
 		finders = append(finders, clusters.KubeSphere{Client: client})
 	}
+	return finders, nil
+}
+
+// config of one cluster, found once. Contexts of the kubeconfig go first, and need no
+// look at the host cluster.
+func (o *memberOptions) config(ctx context.Context, local *clusters.Kubeconfig, name string, log *slog.Logger) (*rest.Config, error) {
+	config, err := local.Config(name)
+	if !errors.Is(err, clusters.ErrUnknown) {
+		return config, err
+	}
+	finders, findErr := o.finders(local)
+	if findErr != nil {
+		return nil, findErr
+	}
+	if len(finders) == 0 {
+		return nil, fmt.Errorf("%w; --member-secrets and --member-kubesphere look for it on the host cluster", err)
+	}
+	told := make([]*telling, len(finders))
+	for i, f := range finders {
+		told[i] = &telling{Finder: f}
+		finders[i] = told[i]
+	}
 	registry := clusters.NewRegistry(local, log, finders...)
 	registry.Refresh(ctx)
-	go registry.Run(ctx, memberRefresh)
-	return registry, nil
+	config, err = registry.Config(name)
+	if !errors.Is(err, clusters.ErrUnknown) {
+		return config, err
+	}
+	for _, t := range told {
+		if t.err != nil {
+			return nil, t.err
+		}
+	}
+	var known []string
+	for _, c := range registry.List() {
+		known = append(known, c.Name)
+	}
+	return nil, fmt.Errorf("cluster %q: %w (known: %s)", name, clusters.ErrUnknown, strings.Join(known, ", "))
+}
+
+// telling remembers why a finder found nothing, which a console only logs.
+type telling struct {
+	clusters.Finder
+	err error
+}
+
+// Find implements clusters.Finder.
+func (t *telling) Find(ctx context.Context) ([]clusters.Member, error) {
+	found, err := t.Finder.Find(ctx)
+	t.err = err
+	return found, err
 }
 
 // local is the kubeconfig, or the pod's own cluster.

@@ -15,30 +15,36 @@ type target struct {
 	kubeconfig string
 	cluster    string
 	verbose    bool
+	members    memberOptions
 }
 
 func (t *target) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
-	cmd.Flags().StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one)")
+	cmd.Flags().StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
+	t.members.sources(cmd.Flags())
 	cmd.Flags().BoolVarP(&t.verbose, "verbose", "v", false, "log what is done to standard error")
 }
 
-// runtime opens the cluster with the kubeconfig's own credentials.
+// runtime opens the cluster with the credentials of config.
 func (t *target) runtime(cmd *cobra.Command) (*runtime.Runtime, error) {
-	config, err := t.config()
+	config, err := t.config(cmd)
 	if err != nil {
 		return nil, err
 	}
+	return runtime.New(config, t.log(cmd))
+}
+
+func (t *target) log(cmd *cobra.Command) *slog.Logger {
 	level := slog.LevelWarn
 	if t.verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-	return runtime.New(config, log)
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 }
 
-// config reaches the cluster with the kubeconfig's own credentials.
-func (t *target) config() (*rest.Config, error) {
+// config reaches the cluster with the kubeconfig's own credentials, or a member with the
+// credentials that are stored for it: who may read them may use them.
+func (t *target) config(cmd *cobra.Command) (*rest.Config, error) {
 	all, err := clusters.FromKubeconfig(t.kubeconfig)
 	if err != nil {
 		return nil, err
@@ -47,5 +53,9 @@ func (t *target) config() (*rest.Config, error) {
 	if name == "" {
 		name = all.Host().Name
 	}
-	return all.Config(name)
+	log := slog.New(slog.DiscardHandler) // what is wrong with other members
+	if t.verbose {
+		log = t.log(cmd)
+	}
+	return t.members.config(cmd.Context(), all, name, log)
 }

@@ -67,7 +67,7 @@ func newTopVerb(use, short string, namespaced bool, read func(context.Context, t
 			if err := o.check(); err != nil {
 				return err
 			}
-			clients, err := o.clients()
+			clients, err := o.clients(cmd)
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,8 @@ func newTopVerb(use, short string, namespaced bool, read func(context.Context, t
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.target.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
-	f.StringVar(&o.target.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one)")
+	f.StringVar(&o.target.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
+	o.target.members.sources(f)
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	f.BoolVarP(&o.watch, "watch", "w", false, "print again and again, until interrupted")
 	f.DurationVar(&o.every, "every", 10*time.Second, "pause of --watch")
@@ -104,7 +105,7 @@ func (o *topOptions) check() error {
 	return nil
 }
 
-func (o *topOptions) clients() (topClients, error) {
+func (o *topOptions) clients(cmd *cobra.Command) (topClients, error) {
 	all, err := clusters.FromKubeconfig(o.target.kubeconfig)
 	if err != nil {
 		return topClients{}, err
@@ -113,7 +114,7 @@ func (o *topOptions) clients() (topClients, error) {
 	if name == "" {
 		name = all.Host().Name
 	}
-	config, err := all.Config(name)
+	config, err := o.target.config(cmd)
 	if err != nil {
 		return topClients{}, err
 	}

@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 	"os"
-	"path"
 	"strings"
 	"testing"
 	"time"
@@ -69,27 +68,26 @@ func (c *cluster) mustLook(t *testing.T, after string, want objects.Picture, edi
 
 func all(p objects.Picture) objects.Picture { return p }
 
-// everyWrite also kills in the middle of writes of one kind in a row, such as CRDs. That
-// takes three times as long.
+// everyWrite kills after every single write, which takes many minutes.
 const everyWrite = "EDGEWAY_EVERY_WRITE"
 
-// deaths are the writes after which to die: all of them, or of each row of one kind the
-// first and the last.
+// fewDeaths are tried otherwise: after the first write, the last one, and between.
+const fewDeaths = 6
+
+// deaths are the numbers of the writes after which to die.
 func deaths(t *testing.T, writes []string) []int {
 	t.Helper()
-	kind := func(i int) string {
-		if i < 0 || i >= len(writes) {
-			return ""
-		}
-		return path.Dir(writes[i])
+	last := len(writes)
+	if last < fewDeaths {
+		t.Fatalf("there are only %d writes", last)
 	}
 	var out []int
-	for i := range writes {
-		if os.Getenv(everyWrite) != "" || kind(i) != kind(i-1) || kind(i) != kind(i+1) {
-			out = append(out, i+1)
+	for n := 1; n <= last; n++ {
+		if os.Getenv(everyWrite) != "" || len(out) == 0 || n >= 1+len(out)*(last-1)/(fewDeaths-1) {
+			out = append(out, n)
 		}
 	}
-	t.Logf("dying after %d of %d writes; %s=1 for all", len(out), len(writes), everyWrite)
+	t.Logf("dying after %v of %d writes; %s=1 for all", out, last, everyWrite)
 	return out
 }
 
