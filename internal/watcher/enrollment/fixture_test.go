@@ -30,8 +30,6 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
-	"github.com/edgeway-io/edgeway/internal/routes"
-	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // site is a cluster with a clock that stands still until a test moves it.
@@ -62,22 +60,9 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 			o.SetCreationTimestamp(metav1.NewTime(s.now)) // as an apiserver does
 			return c.Create(ctx, o, opts...)
 		}}).Build()
-	s.r = NewReconciler(s.c, s.c, s.apiserver(), Options{ProbeImage: "probe", Nodes: s.nodes, Now: func() time.Time { return s.now },
+	s.r = NewReconciler(s.c, s.c, s.apiserver(), Options{ProbeImage: "probe", Now: func() time.Time { return s.now },
 		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}})
 	return s
-}
-
-// nodes are all that there are.
-func (s *site) nodes(ctx context.Context) ([]routes.Node, error) {
-	var list corev1.NodeList
-	if err := s.c.List(ctx, &list); err != nil {
-		return nil, err
-	}
-	var out []routes.Node
-	for i := range list.Items {
-		out = append(out, nodes.Of(&list.Items[i]).Node)
-	}
-	return out, nil
 }
 
 // apiserver answers the two requests that go through the tunnel.

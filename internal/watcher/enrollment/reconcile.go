@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/routes"
 )
 
 // Reconciler moves one enrolment at a time to where its spec and its Node say.
@@ -37,6 +38,9 @@ type Reconciler struct {
 func NewReconciler(c client.Client, live client.Reader, core rest.Interface, o Options) *Reconciler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Nodes == nil {
+		o.Nodes = func(ctx context.Context) ([]routes.Node, error) { return listNodes(ctx, live) }
 	}
 	return &Reconciler{client: c, live: live, tunnel: &tunnelReader{rest: core}, o: o}
 }

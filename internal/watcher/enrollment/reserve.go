@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -13,6 +14,7 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/routes"
+	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // facts are what a reservation is decided on.
@@ -159,6 +161,18 @@ func (r *Reconciler) facts(ctx context.Context, e *v1alpha1.EdgeEnrollment) (fac
 		}
 	}
 	return f, nil
+}
+
+func listNodes(ctx context.Context, live client.Reader) ([]routes.Node, error) {
+	var list corev1.NodeList
+	if err := live.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	out := make([]routes.Node, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, nodes.Of(&list.Items[i]).Node)
+	}
+	return out, nil
 }
 
 // clearTombstones: who enrols a name anew has taken it over from the retired one.

@@ -36,7 +36,7 @@ type Options struct {
 	ServiceCIDRs []netip.Prefix
 	// ProbeImage of the pod whose log line is read to verify a join.
 	ProbeImage string
-	// Nodes lists all Nodes of the cluster.
+	// Nodes lists all Nodes of the cluster; nil reads them from the API.
 	Nodes func(context.Context) ([]routes.Node, error)
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
