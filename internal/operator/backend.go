@@ -107,7 +107,8 @@ func (s *sole) Apply(ctx context.Context, p netrules.Plan, c netrules.Check) (ne
 	if err != nil || s.removed || s.tried && c != netrules.CheckAll {
 		return res, err
 	}
-	addrs, rerr := s.removeOthers(ctx)
+	addrs, rerr, unseen := s.removeOthers(ctx)
+	rerr = errors.Join(rerr, unseen)
 	if rerr != nil && !s.tried {
 		s.log.WarnContext(ctx, "rules of an earlier run may remain in another backend", "error", rerr)
 	}
@@ -121,13 +122,15 @@ func (s *sole) Apply(ctx context.Context, p netrules.Plan, c netrules.Check) (ne
 }
 
 // removeOthers ends with the sets, which rules of the others may use. A variant
-// whose programs are not installed matters only where it has tables.
-func (s *sole) removeOthers(ctx context.Context) ([]netip.Addr, error) {
-	var all []netip.Addr
-	var errs []error
+// whose programs are not installed matters only where it has tables. unseen tells of
+// variants that may not be looked into: there is nothing to try again.
+func (s *sole) removeOthers(ctx context.Context) (all []netip.Addr, err, unseen error) {
+	var errs, hidden []error
 	for _, o := range s.others {
 		addrs, err := o.remove(ctx)
 		switch {
+		case errors.Is(err, ipt.ErrPermission):
+			hidden = append(hidden, fmt.Errorf("%s: %w", o.name, err))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", o.name, err))
 		case len(addrs) > 0:
@@ -135,7 +138,7 @@ func (s *sole) removeOthers(ctx context.Context) ([]netip.Addr, error) {
 		}
 		all = append(all, addrs...)
 	}
-	return all, errors.Join(errs...)
+	return all, errors.Join(errs...), errors.Join(hidden...)
 }
 
 // remains tells why rules of an earlier run may remain beside those of this one.
@@ -145,10 +148,22 @@ func (s *sole) remains() error {
 	return s.left
 }
 
+// unseenError says that everything was removed that could be seen, and what could not.
+type unseenError struct{ error }
+
+func (e unseenError) Unwrap() error { return e.error }
+
 // Cleanup implements netrules.Backend, for all backends.
 func (s *sole) Cleanup(ctx context.Context) ([]netip.Addr, error) {
 	addrs, err := s.Backend.Cleanup(ctx)
 	s.tried, s.removed = false, false
-	more, rerr := s.removeOthers(ctx)
-	return append(addrs, more...), errors.Join(err, rerr)
+	more, rerr, unseen := s.removeOthers(ctx)
+	all := append(addrs, more...)
+	if err := errors.Join(err, rerr); err != nil {
+		return all, errors.Join(err, unseen)
+	}
+	if unseen != nil {
+		return all, unseenError{unseen}
+	}
+	return all, nil
 }

@@ -1,16 +1,24 @@
 package operator
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/netrules"
+	"github.com/edgeway-io/edgeway/internal/netrules/ipt"
 	"github.com/edgeway-io/edgeway/internal/netrules/leftovers"
+	"github.com/edgeway-io/edgeway/internal/netrules/nft"
 	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
 
@@ -146,5 +154,41 @@ func TestForeignRulesAreReported(t *testing.T) {
 	if got := condition(); !strings.HasPrefix(got, "True Found") || !strings.Contains(got, "1 rule of "+leftovers.KubeEdge+" in iptables-nft") ||
 		!strings.Contains(got, "--remove-foreign") {
 		t.Errorf("with KubeEdge's chain the condition is %s", got)
+	}
+}
+
+// TestUninstallDoesNotWaitForWhatIsUnseen: without NET_RAW nobody can see legacy rules,
+// and trying again does not help; any other failure is tried again.
+func TestUninstallDoesNotWaitForWhatIsUnseen(t *testing.T) {
+	for name, test := range map[string]struct {
+		failure error
+		want    bool
+	}{
+		"legacy tables without NET_RAW": {fmt.Errorf("%w: NET_RAW", ipt.ErrPermission), true},
+		"a failure":                     {errors.New("busy"), false},
+	} {
+		ns := lab.New(t, "unseen")
+		log := slog.New(slog.DiscardHandler)
+		backend, err := nft.Open(ns.FD, log)
+		must(t, err)
+		t.Cleanup(func() { must(t, backend.Close()) })
+		model := netrules.NewModel()
+		m, err := newMetrics(prometheus.NewRegistry(), backend)
+		must(t, err)
+		remove := func(context.Context) ([]netip.Addr, error) { return nil, test.failure }
+		l := &loop{log: log, model: model, report: newReport("cloud-1", nil), purger: newPurger(log, ns.FD, model, m),
+			backend: &sole{Backend: backend, others: []other{{"iptables-legacy", remove}}, log: log}}
+		_, err = backend.Apply(t.Context(), model.Plan(), netrules.CheckAll)
+		must(t, err)
+		if err := l.remove(t.Context()); (err == nil) != test.want {
+			t.Errorf("%s: removing ends with %v, want success: %v", name, err, test.want)
+		}
+		applied := meta.FindStatusCondition(status(l).Conditions, v1alpha1.ConditionApplied)
+		if got := applied != nil && applied.Reason == v1alpha1.ReasonRemoved; got != test.want {
+			t.Errorf("%s: the report is %+v, want removed: %v", name, applied, test.want)
+		}
+		if strings.Contains(ns.Exec("nft", "list", "tables"), "edgeway") {
+			t.Errorf("%s: our own table is left", name)
+		}
 	}
 }

@@ -250,6 +250,12 @@ func (l *loop) remove(ctx context.Context) error {
 		return nil
 	}
 	addrs, err := l.backend.Cleanup(ctx)
+	var unseen unseenError
+	if errors.As(err, &unseen) {
+		// To try again, as for another error, would only keep the uninstall waiting.
+		l.log.Warn("rules that this operator made with another backend may remain; iptables-operator --cleanup with the capability NET_RAW removes them", "error", unseen)
+		err = nil
+	}
 	if err == nil {
 		_, err = conntrack.PurgeRedirected(l.purger.netNS, addrs)
 	}

@@ -15,7 +15,8 @@ import (
 
 // RemoveRules removes the chains and jumps that an earlier run left in a variant,
 // and returns the edge addresses that were rules. What iptables-nft made is removed
-// over netlink, for which neither programs nor the capability NET_RAW are needed.
+// over netlink, for which neither programs nor the capability NET_RAW are needed; where
+// legacy tables exist and it is missing, the error wraps ErrPermission.
 func RemoveRules(ctx context.Context, v Variant, netNS int) ([]netip.Addr, error) {
 	if v == NFT {
 		return removeNFT(netNS)
@@ -23,6 +24,9 @@ func RemoveRules(ctx context.Context, v Variant, netNS int) ([]netip.Addr, error
 	four, err := LegacyTables(netNS, false)
 	six, err6 := LegacyTables(netNS, true)
 	if err := errors.Join(err, err6); err != nil || len(four)+len(six) == 0 {
+		return nil, err
+	}
+	if err := permitted(v); err != nil {
 		return nil, err
 	}
 	p, err := find(v, netNS)
