@@ -152,7 +152,8 @@ describe('much', () => {
     kubectl(['exec', 'ui-fast', '--', 'touch', '/tmp/go']);
     await expect.poll(() => page.getByText(/older lines dropped/).count(), { timeout: 60_000 }).toBeGreaterThan(0);
     const started = Date.now();
-    await page.getByRole('log').evaluate((el: HTMLElement) => el.scrollTo(0, 0));
+    await page.getByRole('log').hover();
+    await page.mouse.wheel(0, -4000);
     await page.getByText('Paused').waitFor();
     expect(Date.now() - started).toBeLessThan(10_000);
     await picture(page, 'logs-fast');

@@ -1,5 +1,5 @@
 import { Button, Modal, ModalBody, ModalFooter, ModalHeader, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type WheelEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { partsOf } from '../../lib/ansi';
 import type { LogBuffer, LogLine } from './log-buffer';
@@ -34,6 +34,14 @@ export function Viewer({ buffer, search, only, stamps, wrap, names }: ViewerProp
     const el = box.current;
     if (el) setPaused(el.scrollHeight - el.scrollTop - el.clientHeight > 40);
   };
+  // When lines come fast the end is followed again before a scroll event tells of the
+  // user's own scrolling: what they do says so first.
+  const leave = {
+    onWheel: (e: WheelEvent) => e.deltaY < 0 && setPaused(true),
+    onKeyDown: (e: KeyboardEvent) => ['ArrowUp', 'PageUp', 'Home'].includes(e.key) && setPaused(true),
+    onTouchMove: () => setPaused(true),
+    onPointerDown: (e: PointerEvent) => onScrollbar(e) && setPaused(true),
+  };
   useEffect(() => search.go()); // the rows have said whose matches they want
   const Rows = wrap ? WrappedRows : FixedRows;
   return (
@@ -42,7 +50,7 @@ export function Viewer({ buffer, search, only, stamps, wrap, names }: ViewerProp
         setPaused(true);
         setGoal({ row: only ? at : (search.ids[at] ?? 0) - buffer.first });
       }} />
-      <div ref={box} className={wrap ? 'ew-log wrap' : 'ew-log'} tabIndex={0} role="log" aria-live="off" aria-label={t('logs.title')} onScroll={onScroll}>
+      <div ref={box} className={wrap ? 'ew-log wrap' : 'ew-log'} tabIndex={0} role="log" aria-live="off" aria-label={t('logs.title')} onScroll={onScroll} {...leave}>
         {count === 0 && <p className="ew-log-empty">{only ? t('states.noMatch') : <Nothing buffer={buffer} />}</p>}
         <Rows
           box={box}
@@ -60,6 +68,11 @@ export function Viewer({ buffer, search, only, stamps, wrap, names }: ViewerProp
       {whole && <Whole line={whole} close={() => setWhole(undefined)} />}
     </>
   );
+}
+
+/** Whether the box itself was hit, right of what it shows. */
+function onScrollbar(e: PointerEvent): boolean {
+  return e.target === e.currentTarget && e.nativeEvent.offsetX >= e.currentTarget.clientWidth;
 }
 
 /** Why there is nothing: silence is not the same as a node that does not answer. */
