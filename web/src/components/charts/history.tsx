@@ -39,7 +39,7 @@ function ChartCard({ chart, history, missing }: { chart: ChartOf; history: Histo
   const why = missing.find((m) => chart.fields.includes(m.field as Field));
   return (
     <Card isFullHeight isCompact>
-      <CardTitle component="h3">{t(`monitoring.charts.${chart.name}`)}</CardTitle>
+      <CardTitle component="h2">{t(`monitoring.charts.${chart.name}`)}</CardTitle>
       <CardBody>
         {there ? (
           <Grid hasGutter>

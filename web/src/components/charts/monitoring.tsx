@@ -73,13 +73,13 @@ export function Monitoring({ objects, state, prometheus }: { objects: { key: str
         <>
           {object.history && <Histories history={object.history} missing={object.unavailable} />}
           <Card>
-            <CardTitle component="h3">{t('monitoring.recent')}</CardTitle>
+            <CardTitle component="h2">{t('monitoring.recent')}</CardTitle>
             <CardBody>
               <Recent object={object} />
             </CardBody>
           </Card>
           <Card>
-            <CardTitle component="h3">{t('monitoring.filesystems')}</CardTitle>
+            <CardTitle component="h2">{t('monitoring.filesystems')}</CardTitle>
             <CardBody>
               <Filesystems object={object} />
             </CardBody>
