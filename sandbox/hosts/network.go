@@ -125,10 +125,15 @@ func PlugMachine(ctx context.Context, i Interface, to Host, bridge string) error
 
 // UnplugMachine removes the machine's interface, if a crash left it.
 func UnplugMachine(ctx context.Context, name string) error {
-	if exec.CommandContext(ctx, "ip", "link", "show", name).Run() != nil {
+	gone := func() bool { return exec.CommandContext(ctx, "ip", "link", "show", name).Run() != nil }
+	if gone() {
 		return nil
 	}
-	return machine(ctx, "ip", "link", "delete", name)
+	// The kernel takes the link away too, a moment after the namespace of its other end.
+	if err := machine(ctx, "ip", "link", "delete", name); err != nil && !gone() {
+		return err
+	}
+	return nil
 }
 
 func machine(ctx context.Context, args ...string) error {
