@@ -117,7 +117,7 @@ test-unit: web build-sandbox ## Unit tests and tests on the real kernel in netwo
 	@echo "checking formatting"; out=$$(gofmt -l api build charts cmd internal sandbox test); if [ -n "$$out" ]; then echo "gofmt these files:"; echo "$$out"; exit 1; fi
 	go vet ./...
 	go vet -tags e2e ./test/...
-	go test -timeout 30m $$(go list ./... | grep -v /test/netns)
+	go test $$(go list ./... | grep -v /test/netns)
 	go test -count=1 -parallel 8 ./test/netns
 	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
