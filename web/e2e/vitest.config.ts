@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { environment: 'node', include: ['e2e/{console,logs}.e2e.ts'], testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
+  test: { environment: 'node', include: ['e2e/*.e2e.ts'], testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
 });

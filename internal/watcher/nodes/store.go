@@ -148,7 +148,7 @@ func (s *Store) Add(obj any) error {
 	if err != nil {
 		return err
 	}
-	// A heartbeat costs nothing but this comparison.
+	// A heartbeat changes nothing of what is kept, and nobody is told.
 	if before := s.Get(node.Name); before != nil && before.followed == node.followed &&
 		sameRouting(&before.Node, &node.Node) && before.Routed.same(node.Routed) {
 		return nil
