@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
@@ -19,10 +20,15 @@ type target struct {
 }
 
 func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
-	cmd.Flags().StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
-	t.members.sources(cmd.Flags())
+	t.clusterFlags(cmd.Flags())
 	cmd.Flags().BoolVarP(&t.verbose, "verbose", "v", false, "log what is done to standard error")
+}
+
+// clusterFlags say which cluster is meant.
+func (t *target) clusterFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
+	f.StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
+	t.members.sources(f)
 }
 
 // runtime opens the cluster with the credentials of config.
@@ -45,9 +51,15 @@ func (t *target) log(cmd *cobra.Command) *slog.Logger {
 // config reaches the cluster with the kubeconfig's own credentials, or a member with the
 // credentials that are stored for it: who may read them may use them.
 func (t *target) config(cmd *cobra.Command) (*rest.Config, error) {
+	config, _, err := t.open(cmd)
+	return config, err
+}
+
+// open is config with the namespace that the kubeconfig prefers there.
+func (t *target) open(cmd *cobra.Command) (config *rest.Config, namespace string, err error) {
 	all, err := clusters.FromKubeconfig(t.kubeconfig)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	name := t.cluster
 	if name == "" {
@@ -57,5 +69,6 @@ func (t *target) config(cmd *cobra.Command) (*rest.Config, error) {
 	if t.verbose {
 		log = t.log(cmd)
 	}
-	return t.members.config(cmd.Context(), all, name, log)
+	config, err = t.members.config(cmd.Context(), all, name, log)
+	return config, all.Namespace(name), err
 }

@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/rest"
 	metrics "k8s.io/metrics/pkg/client/clientset/versioned/typed/metrics/v1beta1"
 
-	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
 
@@ -75,9 +74,7 @@ func newTopVerb(use, short string, namespaced bool, read func(context.Context, t
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.target.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
-	f.StringVar(&o.target.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
-	o.target.members.sources(f)
+	o.target.clusterFlags(f)
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
 	f.BoolVarP(&o.watch, "watch", "w", false, "print again and again, until interrupted")
 	f.DurationVar(&o.every, "every", 10*time.Second, "pause of --watch")
@@ -106,22 +103,14 @@ func (o *topOptions) check() error {
 }
 
 func (o *topOptions) clients(cmd *cobra.Command) (topClients, error) {
-	all, err := clusters.FromKubeconfig(o.target.kubeconfig)
-	if err != nil {
-		return topClients{}, err
-	}
-	name := o.target.cluster
-	if name == "" {
-		name = all.Host().Name
-	}
-	config, err := o.target.config(cmd)
+	config, namespace, err := o.target.open(cmd)
 	if err != nil {
 		return topClients{}, err
 	}
 	out, err := topClientsOf(config)
 	out.namespace = o.namespace
 	if out.namespace == "" && !o.all {
-		out.namespace = all.Namespace(name)
+		out.namespace = namespace
 	}
 	return out, err
 }
