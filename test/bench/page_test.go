@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -51,5 +53,22 @@ func TestResultsFile(t *testing.T) {
 	}
 	if results[0].Limit == nil || *results[0].Limit != 0 {
 		t.Error("a promise of 0 was lost")
+	}
+}
+
+// The page in docs is made of the results that are kept beside it, so that a figure
+// measured alone does not lose the others.
+func TestPageIsOfTheKeptResults(t *testing.T) {
+	root := filepath.Join("..", "..")
+	results, err := readResults(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "benchmarks.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) == 0 || page(results) != string(text) {
+		t.Errorf("docs/benchmarks.md is not made of the %d results of .bench/results.json: run `make bench ONLY=…`", len(results))
 	}
 }
