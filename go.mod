@@ -42,6 +42,7 @@ require (
 require (
 	go.opentelemetry.io/otel v1.44.0 // indirect
 	go.opentelemetry.io/otel/trace v1.44.0 // indirect
+	k8s.io/component-helpers v0.36.3 // indirect
 )
 
 require (

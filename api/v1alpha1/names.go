@@ -7,6 +7,8 @@ const (
 	LabelEdge = "node-role.kubernetes.io/edge"
 	// LabelAgent is set on edge nodes by KubeEdge beside LabelEdge.
 	LabelAgent = "node-role.kubernetes.io/agent"
+	// LabelNodeGroup names the NodeGroup that KubeEdge's controller put a node into.
+	LabelNodeGroup = "apps.kubeedge.io/belonging-to"
 	// TaintEdge is the taint that the join wizard proposes, with value "edge" and
 	// effect NoSchedule.
 	TaintEdge = "node.kubeedge.io"

@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
+	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/nodework"
 	"github.com/edgeway-io/edgeway/internal/observe"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
@@ -44,9 +46,10 @@ func ExitCode(err error) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
-		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled):
+		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled),
+		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs):
 		return ExitBadInput
-	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign):
+	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft):
 		return ExitConflict
 	case errors.Is(err, runtime.ErrNotAdmin), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return ExitNoPermission

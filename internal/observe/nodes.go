@@ -67,6 +67,7 @@ type Node struct {
 	StateReason      string     `json:"stateReason,omitempty"`
 	StateMessage     string     `json:"stateMessage,omitempty"`
 	Schedulable      bool       `json:"schedulable"`
+	Group            string     `json:"group,omitempty" doc:"KubeEdge's node group"`
 	Tunnel           string     `json:"tunnel" enum:"connected,notConnected,lost,none"`
 	TunnelPort       int32      `json:"tunnelPort,omitempty" doc:"Kubelet port that the node reports"`
 	Version          string     `json:"version"`
@@ -96,6 +97,7 @@ func NodeOf(n *corev1.Node) Node {
 		Role:             RoleCloud,
 		Arch:             n.Status.NodeInfo.Architecture,
 		Schedulable:      !n.Spec.Unschedulable,
+		Group:            n.Labels[v1alpha1.LabelNodeGroup],
 		Version:          n.Status.NodeInfo.KubeletVersion,
 		OSImage:          n.Status.NodeInfo.OSImage,
 		Kernel:           n.Status.NodeInfo.KernelVersion,

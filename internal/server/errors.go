@@ -15,6 +15,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/nodework"
 	"github.com/edgeway-io/edgeway/internal/oidc"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
@@ -106,6 +107,12 @@ func kubeError(err error) error {
 	msg := err.Error()
 	var netErr net.Error
 	switch {
+	case errors.Is(err, nodework.ErrCloudNode):
+		return invalid("node", msg, "choose an edge node")
+	case errors.Is(err, nodework.ErrPodsLeft):
+		return fail(http.StatusConflict, "DrainTimeout", msg, "wait longer, or force it")
+	case errors.Is(err, nodework.ErrNotOurs):
+		return fail(http.StatusUnprocessableEntity, "NotFromEnrollment", msg, "choose one that the enrolment gave")
 	case errors.Is(err, runtime.ErrConflict):
 		return fail(http.StatusConflict, "Conflict", msg, "reload the page, look at what is in force now, and try again")
 	case errors.Is(err, runtime.ErrNotAdmin):

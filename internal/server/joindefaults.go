@@ -4,14 +4,8 @@ import (
 	"context"
 	"net/netip"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/observe"
-	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
 // JoinDefaults is what the wizard proposes. Ready is false when the cluster's
@@ -23,10 +17,6 @@ type JoinDefaults struct {
 	// Installers are the architectures that the console has edgectl for.
 	Installers []string `json:"installers"`
 }
-
-// addressPool is where the wizard looks for a free address to propose. Nothing
-// depends on it: any address that nobody else has will do.
-var addressPool = netip.MustParsePrefix("192.168.100.0/24")
 
 func (s *Server) joinDefaults(ctx context.Context, in *ClusterPath) (*Body[JoinDefaults], error) {
 	ctx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
@@ -51,7 +41,7 @@ func (s *Server) joinDefaults(ctx context.Context, in *ClusterPath) (*Body[JoinD
 		out.Reason = "HTTPSDisabled"
 	default:
 		out.Ready = true
-		out.Request.CloudCore = cloudCoreOf(*status.Settings)
+		out.Request.CloudCore = JoinCloudCore(enroll.CloudCoreOf(*status.Settings))
 		out.Request.EdgeStream = status.Settings.CloudStream.Enable
 	}
 	return &Body[JoinDefaults]{out}, nil
@@ -70,65 +60,12 @@ func proposal() JoinRequest {
 	return r
 }
 
-// cloudCoreOf gives the external numbers: what a device dials.
-func cloudCoreOf(s settings.Settings) JoinCloudCore {
-	out := JoinCloudCore{}
-	if a := s.EffectiveAddresses(); len(a) > 0 {
-		out.Host = a[0]
-	}
-	for _, p := range s.Ports() {
-		if !p.Enabled {
-			continue
-		}
-		switch p.Name {
-		case "webSocket":
-			out.WebSocketPort = int32(p.External)
-		case "quic":
-			out.QUICPort = int32(p.External)
-		case "https":
-			out.CertPort = int32(p.External)
-		case "tunnel":
-			out.TunnelPort = int32(p.External)
-		}
-	}
-	return out
-}
-
-// suggestAddress finds a free one as far as the user may look; edge-watcher has
-// the last word.
+// suggestAddress finds one that is free as far as the user may look.
 func suggestAddress(ctx context.Context, c *clusterClients) string {
-	taken := takenAddresses(ctx, c)
-	a, err := enroll.SuggestAddress(addressPool, func(a netip.Addr) bool { return taken[a] })
+	taken := enroll.TakenAddresses(ctx, c.objects)
+	a, err := enroll.SuggestAddress(enroll.AddressPool, func(a netip.Addr) bool { return taken[a] })
 	if err != nil {
 		return ""
 	}
 	return a.String()
-}
-
-// takenAddresses are those of nodes and of enrolments.
-func takenAddresses(ctx context.Context, c *clusterClients) map[netip.Addr]bool {
-	taken := map[netip.Addr]bool{}
-	add := func(s string) {
-		if a, err := netip.ParseAddr(s); err == nil {
-			taken[a] = true
-		}
-	}
-	if nodes, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
-		for i := range nodes.Items {
-			for _, a := range nodes.Items[i].Status.Addresses {
-				if a.Type == corev1.NodeInternalIP {
-					add(a.Address)
-				}
-			}
-		}
-	}
-	var list v1alpha1.EdgeEnrollmentList
-	if err := c.objects.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err == nil {
-		for i := range list.Items {
-			if enroll.Reserves(&list.Items[i]) {
-				add(list.Items[i].Spec.NodeIP)
-			}
-		}
-	}
-	return taken
 }

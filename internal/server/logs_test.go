@@ -142,7 +142,7 @@ func TestMergedLogs(t *testing.T) {
 	})
 	c := newConsole(t, f)
 	cookie := c.signIn("viewer")
-	for _, query := range []string{"workload=Deployment/d", "selector=app%3Dd"} {
+	for _, query := range []string{"workload=Deployment/d", "selector=app%3Dd", "workload=Pod/p"} {
 		res, body := c.do("GET", "/api/v1/clusters/host/logs/web?tail=-1&"+query, cookie, "")
 		if want := "[p/c] " + hostile + " 0\n[p/c] " + hostile + " 1\n"; res.StatusCode != 200 || body != want {
 			t.Errorf("%s: %s %q, want %q", query, res.Status, body, want)

@@ -183,6 +183,8 @@ func request(t *testing.T, id, path, cluster string) (string, string) {
 		body = `{"state":"Cordoned"}`
 	case "setNodeScheduling":
 		body = `{"schedulable":false}`
+	case "setNodeMetadata":
+		body = `{"labels":{"site":"berlin"}}`
 	case "leaveNode":
 		body = `{"confirm":"edge-1","timeoutSeconds":0,"force":false}`
 	}

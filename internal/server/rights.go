@@ -38,6 +38,7 @@ var writeRights = map[string][]Right{
 	"createBundle":       {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
 	"leaveNode":          append([]Right{getNode}, changeEnrollment...),
 	"setNodeScheduling":  append([]Right{getNode}, changeEnrollment...),
+	"setNodeMetadata":    append([]Right{getNode}, changeEnrollment...),
 	"deletePod":          {{Verb: "delete", Resource: "pods", Namespace: "{namespace}"}},
 }
 

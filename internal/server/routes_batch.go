@@ -57,14 +57,14 @@ func (s *Server) createBatch(ctx context.Context, in *createBatchInput) (*Body[[
 		return nil, err
 	}
 	defer cancel()
-	taken := takenAddresses(ctx, c)
+	taken := enroll.TakenAddresses(ctx, c.objects)
 	for _, d := range devices {
 		if a, err := netip.ParseAddr(d.NodeIP); err == nil {
 			taken[a] = true
 		}
 	}
 	requests, problems := batch.Requests(devices, in.Body.Base.request(), func() (string, error) {
-		a, err := enroll.SuggestAddress(addressPool, func(a netip.Addr) bool { return taken[a] })
+		a, err := enroll.SuggestAddress(enroll.AddressPool, func(a netip.Addr) bool { return taken[a] })
 		if err != nil {
 			return "", err
 		}

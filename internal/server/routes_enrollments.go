@@ -10,7 +10,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -275,10 +274,6 @@ func findEnrollment(ctx context.Context, c *clusterClients, name string) (*v1alp
 }
 
 func (j JoinRequest) request() enroll.Request {
-	taints := make([]corev1.Taint, 0, len(j.Taints))
-	for _, t := range j.Taints {
-		taints = append(taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
-	}
 	labels := j.Labels
 	if labels == nil {
 		labels = map[string]string{}
@@ -289,7 +284,7 @@ func (j JoinRequest) request() enroll.Request {
 			Host: j.CloudCore.Host, WebSocketPort: j.CloudCore.WebSocketPort, QUICPort: j.CloudCore.QUICPort,
 			CertPort: j.CloudCore.CertPort, TunnelPort: j.CloudCore.TunnelPort,
 		},
-		Labels: labels, Taints: taints,
+		Labels: labels, Taints: taintsOf(j.Taints),
 		Components:      &v1alpha1.EdgeComponents{EdgeStream: j.EdgeStream, EdgeMesh: j.EdgeMesh, EventBus: j.EventBus},
 		RuntimeEndpoint: j.RuntimeEndpoint, CgroupDriver: j.CgroupDriver,
 		Lifetime: metav1.Duration{Duration: time.Duration(j.LifetimeMinutes) * time.Minute},

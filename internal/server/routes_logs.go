@@ -90,7 +90,7 @@ type MergedLogs struct {
 	ClusterPath
 	Namespace string `path:"namespace" maxLength:"63" doc:"Namespace of the pods"`
 	LogPart
-	Workload  string   `query:"workload" maxLength:"320" doc:"Kind/name, such as Deployment/web; or give selector"`
+	Workload  string   `query:"workload" maxLength:"320" doc:"Kind/name, such as Deployment/web, or Pod/name for all containers of one; or give selector"`
 	Selector  string   `query:"selector" maxLength:"1024" doc:"Label selector of the pods"`
 	Container []string `query:"container" doc:"Names of containers; none for all"`
 }
@@ -101,6 +101,9 @@ func (q *MergedLogs) pick() (observe.LogPick, error) {
 	}
 	if _, err := labels.Parse(q.Selector); err != nil {
 		return observe.LogPick{}, invalid("selector", fmt.Sprintf("%q: %v", q.Selector, err), "write it as for kubectl: app=web,tier!=cache")
+	}
+	if pod, one := strings.CutPrefix(q.Workload, "Pod/"); one {
+		return observe.LogPick{Namespace: q.Namespace, Pod: pod, Containers: q.Container}, nil
 	}
 	return observe.LogPick{Namespace: q.Namespace, Workload: q.Workload, Selector: q.Selector, Containers: q.Container}, nil
 }

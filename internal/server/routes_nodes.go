@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,9 +10,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/nodework"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
 
@@ -23,6 +21,8 @@ type NodeList struct {
 	Nodes []observe.Node `json:"nodes"`
 	// PodsCause says why no row has pod counts.
 	PodsCause string `json:"podsCause,omitempty" doc:"Why pod counts are absent"`
+	// StrayDaemonSets is empty, too, when the user may not list DaemonSets.
+	StrayDaemonSets []string `json:"strayDaemonSets" doc:"DaemonSets, as namespace/name, that go to edge nodes though nothing in them asks for that"`
 }
 
 type listNodesInput struct {
@@ -37,12 +37,22 @@ type cordonInput struct {
 	}
 }
 
+type nodeMetadataInput struct {
+	NodePath
+	Body struct {
+		Labels       map[string]*string `json:"labels,omitempty" doc:"A value sets a label, null takes it off"`
+		SetTaints    []observe.Taint    `json:"setTaints,omitempty" doc:"Taints to add, or to give another value"`
+		RemoveTaints []observe.Taint    `json:"removeTaints,omitempty" doc:"Taints to take off, by key and, unless it is empty, effect"`
+	}
+}
+
 func (s *Server) nodeRoutes() {
 	huma.Register(s.api, op(http.MethodGet, pathCluster+"/nodes", "listNodes", "Nodes with state, pods and live usage"), s.listNodes)
 	huma.Register(s.api, op(http.MethodGet, pathNode, "getNode", "One node"), s.getNode)
 	huma.Register(s.api, op(http.MethodGet, pathNode+"/events", "listNodeEvents", "Events of a node, newest first"), s.nodeEvents)
 	huma.Register(s.api, op(http.MethodGet, pathNode+"/metrics", "getNodeMetrics", "Live usage of a node"), s.nodeMetrics)
 	huma.Register(s.api, op(http.MethodPatch, pathNode+"/scheduling", "setNodeScheduling", "Cordon or uncordon a node"), s.cordon)
+	huma.Register(s.api, op(http.MethodPatch, pathNode+"/metadata", "setNodeMetadata", "Change labels and taints of an edge node"), s.setNodeMetadata)
 }
 
 // selectorOf matches edge nodes by the label's key: KubeEdge and the join wizard
@@ -79,11 +89,17 @@ func (s *Server) listNodes(ctx context.Context, in *listNodesInput) (*Body[NodeL
 		pods, podErr = c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	})
 	wg.Go(func() { usages, usageUnavailable = observe.NodeUsages(ctx, c.metrics, selector) })
+	stray := []string{}
+	wg.Go(func() {
+		if sets, err := c.kube.AppsV1().DaemonSets("").List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
+			stray = observe.StrayDaemonSets(sets.Items)
+		}
+	})
 	wg.Wait()
 	if nodeErr != nil {
 		return nil, kubeError(nodeErr)
 	}
-	out := &Body[NodeList]{NodeList{Nodes: make([]observe.Node, 0, len(nodes.Items))}}
+	out := &Body[NodeList]{NodeList{Nodes: make([]observe.Node, 0, len(nodes.Items)), StrayDaemonSets: stray}}
 	counts := map[string]*observe.PodCount{}
 	if podErr != nil {
 		out.Body.PodsCause = podErr.Error()
@@ -160,8 +176,6 @@ func (s *Server) nodeMetrics(ctx context.Context, in *NodePath) (*Body[observe.U
 	return &Body[observe.Usage]{observe.NodeUsage(ctx, c.metrics, in.Node)}, nil
 }
 
-// cordon goes through the node's enrolment where there is one: edge operators may
-// change that, and edge-watcher would otherwise set the node back.
 func (s *Server) cordon(ctx context.Context, in *cordonInput) (*Body[observe.NodeDetail], error) {
 	note(ctx, "schedulable", boolText(in.Body.Schedulable))
 	callCtx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
@@ -169,20 +183,31 @@ func (s *Server) cordon(ctx context.Context, in *cordonInput) (*Body[observe.Nod
 		return nil, err
 	}
 	defer cancel()
-	state := v1alpha1.StateCordoned
-	if in.Body.Schedulable {
-		state = v1alpha1.StateActive
-	}
-	err = setEnrollmentState(callCtx, c, in.Node, state, nil)
-	if errors.Is(err, errNoEnrollment) {
-		patch, jsonErr := json.Marshal(map[string]any{"spec": map[string]any{"unschedulable": !in.Body.Schedulable}})
-		if jsonErr != nil {
-			return nil, jsonErr
-		}
-		_, err = c.kube.CoreV1().Nodes().Patch(callCtx, in.Node, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
-	}
+	err = c.nodes().Cordon(callCtx, in.Node, !in.Body.Schedulable)
 	if err != nil {
 		return nil, kubeError(err)
 	}
 	return s.getNode(ctx, &in.NodePath)
+}
+
+func (s *Server) setNodeMetadata(ctx context.Context, in *nodeMetadataInput) (*Body[observe.NodeDetail], error) {
+	callCtx, cancel, c, err := s.clusterCall(ctx, in.Cluster, callLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	change := nodework.Metadata{Labels: in.Body.Labels,
+		Taints: nodework.Taints{Set: taintsOf(in.Body.SetTaints), Remove: taintsOf(in.Body.RemoveTaints)}}
+	if err := c.nodes().Change(callCtx, in.Node, change); err != nil {
+		return nil, kubeError(err)
+	}
+	return s.getNode(ctx, &in.NodePath)
+}
+
+func taintsOf(taints []observe.Taint) []corev1.Taint {
+	out := make([]corev1.Taint, 0, len(taints))
+	for _, t := range taints {
+		out = append(out, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+	}
+	return out
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,7 +49,7 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 		return nil, fail(http.StatusConflict, "KubeEdgeNotEnabled", "KubeEdge is not enabled on this cluster", "enable it first")
 	}
 	return &Body[StockJoin]{StockJoin{Token: token.Token, Expires: token.Expires,
-		Command: enroll.KeadmCommand(&e.Spec, token.Token, imageVersion(status.Settings.Images.CloudCore))}}, nil
+		Command: enroll.KeadmCommand(&e.Spec, token.Token, status.Settings.KubeEdgeVersion())}}, nil
 }
 
 // joinToken asks for one as the user.
@@ -68,15 +67,6 @@ func joinToken(ctx context.Context, c *clusterClients, name string) (*v1alpha1.E
 		return nil, nil, kubeError(err)
 	}
 	return e, token, nil
-}
-
-// imageVersion is the tag of an image reference; keadm takes KubeEdge's version.
-func imageVersion(reference string) string {
-	reference, _, _ = strings.Cut(reference, "@")
-	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
-		return reference[i+1:]
-	}
-	return "latest"
 }
 
 func (s *Server) createBundle(ctx context.Context, in *EnrollmentPath) (*huma.StreamResponse, error) {

@@ -29,6 +29,28 @@ func (s *Server) operationRoutes() {
 	huma.Register(s.api, events, s.streamOperation)
 }
 
+type acceptedOutput struct {
+	Status int
+	Body   OperationState
+}
+
+// begin starts an operation; key is what only one of them may work on at a time.
+func (s *Server) begin(kind, cluster, key, user string, work func(context.Context, func(OperationStep)) error) (*acceptedOutput, error) {
+	o, err := s.operations.start(kind, cluster, key, user, func(ctx context.Context, report func(OperationStep)) error {
+		err := work(ctx, report)
+		s.auditEnd(ctx, kind, key, user, err)
+		return err
+	})
+	if errors.Is(err, errBusy) {
+		return nil, fail(http.StatusConflict, "Busy", "another operation is at work on it", "wait until it is done")
+	}
+	if err != nil {
+		return nil, err
+	}
+	state, _ := o.snapshot()
+	return &acceptedOutput{Status: http.StatusAccepted, Body: state}, nil
+}
+
 // ownOperation finds an operation of the signed-in user.
 func (s *Server) ownOperation(ctx context.Context, in *OperationPath) (*operation, error) {
 	o, err := s.operations.find(in.Operation)

@@ -5,6 +5,8 @@
 // is handed in as ClusterFacts.
 package settings
 
+import "strings"
+
 // ServiceType is how edge nodes reach CloudCore from outside the cluster.
 type ServiceType string
 
@@ -102,6 +104,15 @@ type Images struct {
 	Probe            string   `json:"probe" doc:"Pod that proves, once after a join, that an edge node runs pods."`
 	PullPolicy       string   `json:"pullPolicy" enum:"IfNotPresent,Always,Never" doc:"When images are pulled."`
 	PullSecrets      []string `json:"pullSecrets" doc:"Names of Secrets in namespace kubeedge with registry credentials."`
+}
+
+// KubeEdgeVersion is the tag of CloudCore's image, as keadm takes it.
+func (s Settings) KubeEdgeVersion() string {
+	reference, _, _ := strings.Cut(s.Images.CloudCore, "@")
+	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
+		return reference[i+1:]
+	}
+	return "latest"
 }
 
 // Pods holds what every workload of the chart may be given.

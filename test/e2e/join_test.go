@@ -26,7 +26,7 @@ const clusterPath = "/api/v1/clusters/sandbox"
 // in the cluster.
 func TestJoinAndLeave(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
-	clean := deviceState(t)
+	clean, secrets := deviceState(t), secretNames(t)
 	for round := range joinRounds(t) {
 		enrolment := createEnrolment(t, c)
 		start := time.Now()
@@ -36,7 +36,15 @@ func TestJoinAndLeave(t *testing.T) {
 		leaveByConsole(t, c)
 		onHost(t, spare, "edgectl leave")
 		nothingLeft(t, clean)
+		if after := secretNames(t); after != secrets {
+			t.Errorf("the cluster's Secrets differ after leaving: before\n%s\nafter\n%s", secrets, after)
+		}
 	}
+}
+
+func secretNames(t *testing.T) string {
+	t.Helper()
+	return mustKubectl(t, "get", "secrets", "--all-namespaces", "--no-headers", "-o", "custom-columns=A:.metadata.namespace,B:.metadata.name")
 }
 
 // nothingLeft compares the device with what it was before it joined, and looks for

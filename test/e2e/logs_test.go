@@ -152,11 +152,15 @@ func edgeway(t *testing.T, limit time.Duration, args ...string) (string, string,
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "bin", "edgeway"), append(args, "--kubeconfig", site.Kubeconfig)...)
+	cmd := edgewayCommand(ctx, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	return out.String(), errs.String(), err
+}
+
+func edgewayCommand(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, filepath.Join(root, "bin", "edgeway"), append(args, "--kubeconfig", site.Kubeconfig)...)
 }
 
 func TestCommandLogsOfSeveral(t *testing.T) {

@@ -117,6 +117,24 @@ func (c *Client) Status(ctx context.Context, token string) (*wire.Status, error)
 	return &out, c.do(req, &out)
 }
 
+// SHA256 in hex of a file, as the console says.
+func (c *Client) SHA256(ctx context.Context, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.base+path, nil)
+	if err != nil {
+		return "", fmt.Errorf("asking for %s: %w", path, err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("asking for %s: %w", path, err)
+	}
+	defer res.Body.Close()
+	sum := res.Header.Get(wire.HeaderSHA256)
+	if res.StatusCode != http.StatusOK || sum == "" {
+		return "", fmt.Errorf("the console has no %s (%s)", path, res.Status)
+	}
+	return sum, nil
+}
+
 // Download copies a file of the console to w and fails unless its SHA-256 is sum.
 func (c *Client) Download(ctx context.Context, path, sum string, w io.Writer) error {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {

@@ -392,6 +392,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clusters/{cluster}/nodes/{node}/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change labels and taints of an edge node */
+        patch: operations["setNodeMetadata"];
+        trace?: never;
+    };
     "/api/v1/clusters/{cluster}/nodes/{node}/metrics": {
         parameters: {
             query?: never;
@@ -1323,6 +1340,8 @@ export interface components {
             containerRuntime?: string;
             /** Format: date-time */
             created: string;
+            /** @description KubeEdge's node group */
+            group?: string;
             /** Format: date-time */
             heartbeat?: string;
             kernel?: string;
@@ -1360,6 +1379,8 @@ export interface components {
             containerRuntime?: string;
             /** Format: date-time */
             created: string;
+            /** @description KubeEdge's node group */
+            group?: string;
             /** Format: date-time */
             heartbeat?: string;
             kernel?: string;
@@ -1392,6 +1413,18 @@ export interface components {
             nodes: components["schemas"]["Node"][];
             /** @description Why pod counts are absent */
             podsCause?: string;
+            /** @description DaemonSets, as namespace/name, that go to edge nodes though nothing in them asks for that */
+            strayDaemonSets: string[];
+        };
+        NodeMetadataInputBody: {
+            /** @description A value sets a label, null takes it off */
+            labels?: {
+                [key: string]: string | null;
+            };
+            /** @description Taints to take off, by key and, unless it is empty, effect */
+            removeTaints?: components["schemas"]["Taint"][];
+            /** @description Taints to add, or to give another value */
+            setTaints?: components["schemas"]["Taint"][];
         };
         NodeSamples: {
             apiVersion?: string;
@@ -3349,7 +3382,7 @@ export interface operations {
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
-                /** @description Kind/name, such as Deployment/web; or give selector */
+                /** @description Kind/name, such as Deployment/web, or Pod/name for all containers of one; or give selector */
                 workload?: string;
                 /** @description Label selector of the pods */
                 selector?: string;
@@ -3447,7 +3480,7 @@ export interface operations {
                 timestamps?: boolean;
                 /** @description Keep the stream open */
                 follow?: boolean;
-                /** @description Kind/name, such as Deployment/web; or give selector */
+                /** @description Kind/name, such as Deployment/web, or Pod/name for all containers of one; or give selector */
                 workload?: string;
                 /** @description Label selector of the pods */
                 selector?: string;
@@ -4201,6 +4234,89 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OperationState"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Bad Gateway */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    setNodeMetadata: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the cluster */
+                cluster: string;
+                /** @description Name of the node */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodeMetadataInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetail"];
                 };
             };
             /** @description Unauthorized */

@@ -45,10 +45,12 @@ export function Tunnel({ node }: { node: Schemas['Node'] | Schemas['NodeDetail']
 const goodPods = new Set(['Running', 'Succeeded', 'Completed']);
 const waitingPods = new Set(['Pending', 'ContainerCreating', 'Terminating']);
 
-/** Status word of a pod, as kubectl would print it. */
+/** Status of a pod: the usual words translated, reasons as kubectl would print them. */
 export function PodStatus({ status }: { status: string }) {
+  const { t, i18n } = useTranslation();
+  const key = `pod.states.${status}`;
   const color: Color = goodPods.has(status) ? 'green' : waitingPods.has(status) ? 'blue' : 'red';
-  return <Tag color={color} text={status} />;
+  return <Tag color={color} text={i18n.exists(key) ? t(key) : status} />;
 }
 
 /** State of a container. */

@@ -1,19 +1,16 @@
-import { Badge, PageSection, SearchInput, ToggleGroup, ToggleGroupItem, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
-import { Table, Tbody, Td, Th, Thead, Tr, type ThProps } from '@patternfly/react-table';
+import { Alert, Badge, PageSection, SearchInput, ToggleGroup, ToggleGroupItem, Toolbar, ToolbarContent, ToolbarItem } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, useParams } from 'react-router';
+import { useParams } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { clustersQuery, enrollmentsQuery, kubeEdgeQuery, nodesQuery, rightsQuery } from '../../api/queries';
-import { Age, taintText } from '../../components/detail';
 import { compare, useParam, useSort } from '../../components/list-state';
 import { PageHead } from '../../components/page';
 import { LinkButton } from '../../components/shell';
 import { Empty, Loaded, NoMatch } from '../../components/states';
-import { NodeState, Tunnel } from '../../components/status';
-import { Cpu, Memory } from '../../components/usage';
 import { Arrivals } from './arrivals';
+import { NodeTable } from './node-table';
 import { Trends } from './trends';
 
 type Node = Schemas['Node'];
@@ -26,6 +23,7 @@ const values: Record<string, (n: Node) => string | number | undefined> = {
   cpu: (n) => n.usage.cpuNanoCores,
   memory: (n) => n.usage.memoryBytes,
   pods: (n) => n.pods?.total,
+  group: (n) => n.group,
   heartbeat: (n) => n.heartbeat,
 };
 
@@ -55,10 +53,23 @@ export function Nodes() {
               <ToggleGroupItem key={r} buttonId={`role-${r}`} text={t(`nodes.roles.${r}`)} isSelected={role === r} onChange={() => setRole(r)} />
             ))}
           </ToggleGroup>
+          {nodes.data && <Stray sets={nodes.data.strayDaemonSets} />}
           <Loaded query={nodes}>{(list) => <NodeList cluster={cluster} list={list} mayJoin={mayJoin} role={role} />}</Loaded>
         </div>
       </PageSection>
     </>
+  );
+}
+
+/** DaemonSets that would put pods onto devices where they cannot work. */
+function Stray({ sets }: { sets: string[] }) {
+  const { t } = useTranslation();
+  if (sets.length === 0) return null;
+  return (
+    <Alert component="p" variant="warning" isInline isExpandable title={t('nodes.stray', { count: sets.length })}>
+      <p>{t('nodes.strayWhy')}</p>
+      <p className="ew-mono">{sets.join(', ')}</p>
+    </Alert>
   );
 }
 
@@ -153,68 +164,3 @@ export function Search({ value, onChange, label }: { value: string; onChange: (v
   }, []);
   return <SearchInput ref={input} value={value} placeholder={label} aria-label={label} onChange={(_, v) => onChange(v)} onClear={() => onChange('')} />;
 }
-
-type Sort = ReturnType<typeof useSort>;
-
-function NodeTable({ cluster, nodes, sort, podsCause }: { cluster: string; nodes: Node[]; sort: Sort; podsCause?: string }) {
-  const { t } = useTranslation();
-  const columns = ['name', 'state', 'tunnel', 'version', 'cpu', 'memory', 'pods', 'heartbeat'];
-  const sortOf = (column: string): ThProps['sort'] => ({
-    columnIndex: columns.indexOf(column),
-    sortBy: { index: columns.indexOf(sort.column), direction: sort.descending ? 'desc' : 'asc' },
-    onSort: () => sort.toggle(column),
-  });
-  return (
-    <Table aria-label={t('nodes.title')} variant="compact" isStickyHeader>
-      <Thead>
-        <Tr>
-          {columns.map((c) => (
-            <Th key={c} sort={sortOf(c)}>
-              {t(`nodes.columns.${c}`)}
-            </Th>
-          ))}
-          <Th>{t('nodes.columns.taints')}</Th>
-        </Tr>
-      </Thead>
-      <Tbody>
-        {nodes.map((n) => (
-          <Tr key={n.name}>
-            <Td dataLabel={t('nodes.columns.name')}>
-              <Link to={`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
-              <div className="ew-muted">
-                {n.address ?? t('nodes.noAddress')} · {n.arch}
-              </div>
-            </Td>
-            <Td dataLabel={t('nodes.columns.state')}>
-              <NodeState node={n} />
-            </Td>
-            <Td dataLabel={t('nodes.columns.tunnel')}>
-              <Tunnel node={n} />
-            </Td>
-            <Td dataLabel={t('nodes.columns.version')}>{n.version}</Td>
-            <Td dataLabel={t('nodes.columns.cpu')}>
-              <Cpu usage={n.usage} of={n.allocatable.cpuNanoCores} />
-            </Td>
-            <Td dataLabel={t('nodes.columns.memory')}>
-              <Memory usage={n.usage} of={n.allocatable.memoryBytes} />
-            </Td>
-            <Td dataLabel={t('nodes.columns.pods')}>
-              {n.pods ? (
-                t('nodes.podCount', { running: n.pods.running, total: n.pods.total })
-              ) : (
-                <span className="ew-muted" title={podsCause}>
-                  {t('metrics.unavailable')}
-                </span>
-              )}
-            </Td>
-            <Td dataLabel={t('nodes.columns.heartbeat')}>
-              <Age at={n.heartbeat} />
-            </Td>
-            <Td dataLabel={t('nodes.columns.taints')}>{n.taints.length === 0 ? '—' : n.taints.map(taintText).join(', ')}</Td>
-          </Tr>
-        ))}
-      </Tbody>
-    </Table>
-  );
-}
-

@@ -91,10 +91,13 @@ function useFlag(name: string, fallback = false): [boolean, (on: boolean) => voi
 }
 
 function downloadOf(choice: LogChoice, stamps: boolean): string | undefined {
-  if (!choice.container && !choice.workload) return undefined; // one file is one container's or a workload's
-  const query = logQuery({ ...choice, tail: -1, since: 0, follow: false });
+  if (!choice.pod && !choice.workload) return undefined; // not yet known which
+  const whole = { ...choice, tail: -1, since: 0, follow: false };
+  // All containers of a pod come merged, as those of a workload do.
+  if (several(whole) && !whole.workload) whole.workload = `Pod/${whole.pod}`;
+  const query = logQuery(whole);
   if (stamps) query.set('timestamps', 'true');
-  return `${logPath(choice)}?${query.toString()}`;
+  return `${logPath(whole)}?${query.toString()}`;
 }
 
 /** A connection that is refused may mean that the session is over. */

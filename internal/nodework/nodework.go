@@ -1,0 +1,80 @@
+// Package nodework is what people do to edge nodes: cordon them, change their labels
+// and taints, and let them leave. Console and command line share it, and both act
+// with the rights of the person who asks.
+//
+// A node that joined by an EdgeEnrollment is changed through that: edge operators may
+// patch enrolments and nothing else, and edge-watcher would set the Node back
+// otherwise. A node without one is changed itself, for whoever has that right.
+package nodework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll"
+)
+
+var (
+	// ErrNoEnrollment: the node did not join through an enrolment of ours.
+	ErrNoEnrollment = errors.New("no enrolment has this node")
+	// ErrCloudNode is wrapped when the node has no edge label: nothing here touches one.
+	ErrCloudNode = errors.New("is a cloud node")
+	// ErrPodsLeft is wrapped when pods are still on the node after the deadline.
+	ErrPodsLeft = errors.New("pods are still on the node")
+)
+
+// Clients reach one cluster as one person.
+type Clients struct {
+	Kube    kubernetes.Interface
+	Objects client.Client
+}
+
+// EdgeNode reads a Node and refuses cloud nodes with ErrCloudNode.
+func (c Clients) EdgeNode(ctx context.Context, name string) (*corev1.Node, error) {
+	node, err := c.Kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if _, edge := node.Labels[v1alpha1.LabelEdge]; !edge {
+		return nil, fmt.Errorf("node %s %w", name, ErrCloudNode)
+	}
+	return node, nil
+}
+
+// Enrollment finds the one that holds the node's name, or ErrNoEnrollment.
+func (c Clients) Enrollment(ctx context.Context, node string) (*v1alpha1.EdgeEnrollment, error) {
+	var list v1alpha1.EdgeEnrollmentList
+	if err := c.Objects.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		if e := &list.Items[i]; e.Spec.NodeName == node && enroll.Reserves(e) {
+			return e, nil
+		}
+	}
+	return nil, ErrNoEnrollment
+}
+
+// patchSpec changes the spec of the node's enrolment.
+func (c Clients) patchSpec(ctx context.Context, node string, change func(*v1alpha1.EdgeEnrollmentSpec) error) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		e, err := c.Enrollment(ctx, node)
+		if err != nil {
+			return err
+		}
+		base := e.DeepCopy()
+		if err := change(&e.Spec); err != nil {
+			return err
+		}
+		// A merge patch replaces lists as a whole: it must not undo another change.
+		return c.Objects.Patch(ctx, e, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
+	})
+}

@@ -1,0 +1,103 @@
+import { Table, Td, Th, Thead, Tr, type ThProps } from '@patternfly/react-table';
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import type { Schemas } from '../../api/client';
+import { Age, taintText } from '../../components/detail';
+import type { useSort } from '../../components/list-state';
+import { LongBody, longTable, type RowProps } from '../../components/long-table';
+import { NodeState, Tunnel } from '../../components/status';
+import { Cpu, Memory } from '../../components/usage';
+import { bytes, cores } from '../../lib/format';
+
+type Node = Schemas['Node'];
+
+interface NodeTableProps {
+  cluster: string;
+  nodes: Node[];
+  sort: ReturnType<typeof useSort>;
+  /** Why no row has pod counts. */
+  podsCause?: string;
+}
+
+export function NodeTable({ cluster, nodes, sort, podsCause }: NodeTableProps) {
+  const { t } = useTranslation();
+  const grouped = nodes.some((n) => n.group);
+  const columns = ['name', 'state', 'tunnel', 'version', 'cpu', 'memory', 'pods', ...(grouped ? ['group'] : []), 'heartbeat'];
+  const sortOf = (column: string): ThProps['sort'] => ({
+    columnIndex: columns.indexOf(column),
+    sortBy: { index: columns.indexOf(sort.column), direction: sort.descending ? 'desc' : 'asc' },
+    onSort: () => sort.toggle(column),
+  });
+  return (
+    <Table aria-label={t('nodes.title')} variant="compact" isStickyHeader {...longTable(nodes.length)}>
+      <Thead>
+        <Tr>
+          {columns.map((c) => (
+            <Th key={c} sort={sortOf(c)}>
+              {t(`nodes.columns.${c}`)}
+            </Th>
+          ))}
+          <Th>{t('nodes.columns.taints')}</Th>
+        </Tr>
+      </Thead>
+      <LongBody
+        items={nodes}
+        keyOf={(n) => n.name}
+        columns={columns.length + 1}
+        row={(n, props) => <Row key={n.name} cluster={cluster} node={n} grouped={grouped} podsCause={podsCause} props={props} />}
+      />
+    </Table>
+  );
+}
+
+interface NodeRowProps {
+  cluster: string;
+  node: Node;
+  grouped: boolean;
+  podsCause?: string;
+  props: RowProps;
+}
+
+function Row({ cluster, node: n, grouped, podsCause, props }: NodeRowProps) {
+  const { t, i18n } = useTranslation();
+  const requested = n.pods?.requested;
+  return (
+    <Tr {...props}>
+      <Td dataLabel={t('nodes.columns.name')}>
+        <Link to={`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
+        <div className="ew-muted">
+          {n.address ?? t('nodes.noAddress')} · {n.arch} · {t(`nodes.roles.${n.role}`)}
+        </div>
+      </Td>
+      <Td dataLabel={t('nodes.columns.state')}>
+        <NodeState node={n} />
+      </Td>
+      <Td dataLabel={t('nodes.columns.tunnel')}>
+        <Tunnel node={n} />
+      </Td>
+      <Td dataLabel={t('nodes.columns.version')}>{n.version}</Td>
+      <Td dataLabel={t('nodes.columns.cpu')}>
+        <Cpu usage={n.usage} of={n.allocatable.cpuNanoCores} />
+        {requested && <div className="ew-muted">{t('nodes.requested', { amount: t('metrics.cores', { value: cores(requested.cpuNanoCores, i18n.language) }) })}</div>}
+      </Td>
+      <Td dataLabel={t('nodes.columns.memory')}>
+        <Memory usage={n.usage} of={n.allocatable.memoryBytes} />
+        {requested && <div className="ew-muted">{t('nodes.requested', { amount: bytes(requested.memoryBytes, i18n.language) })}</div>}
+      </Td>
+      <Td dataLabel={t('nodes.columns.pods')}>
+        {n.pods ? (
+          t('nodes.podCount', { running: n.pods.running, total: n.pods.total })
+        ) : (
+          <span className="ew-muted" title={podsCause}>
+            {t('metrics.unavailable')}
+          </span>
+        )}
+      </Td>
+      {grouped && <Td dataLabel={t('nodes.columns.group')}>{n.group ?? '—'}</Td>}
+      <Td dataLabel={t('nodes.columns.heartbeat')}>
+        <Age at={n.heartbeat} />
+      </Td>
+      <Td dataLabel={t('nodes.columns.taints')}>{n.taints.length === 0 ? '—' : n.taints.map(taintText).join(', ')}</Td>
+    </Tr>
+  );
+}
