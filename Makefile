@@ -20,6 +20,8 @@ DEBIAN_BROWSER := chromium fonts-noto-cjk curl prometheus
 KUBEEDGE ?=
 # KEEP=1 leaves a site that failed to come up in place.
 KEEP ?=
+# SPARES=3 adds three edge hosts that wait to be joined.
+SPARES ?=
 
 .PHONY: help
 help: ## List the targets
@@ -27,7 +29,7 @@ help: ## List the targets
 
 .PHONY: up
 up: check-machine deps build ## Bring up a whole edge site on this machine
-	@bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) $(if $(KEEP),--keep)
+	@bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) $(if $(KEEP),--keep) $(if $(SPARES),--spares $(SPARES))
 
 .PHONY: down
 down: ## Remove the site and everything it made

@@ -5,10 +5,14 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 )
+
+// purgeEvery is the least time between two purges; the first comes at once.
+const purgeEvery = 500 * time.Millisecond
 
 // purger removes connection tracking entries that contradict the routes. It
 // works beside the loop: on a busy node there are many entries to read, and the
@@ -50,6 +54,13 @@ func (p *purger) run(ctx context.Context) error {
 			return nil
 		case <-p.signal:
 			p.purge()
+		}
+		// Every purge reads the whole table. Where routes change all the time, those
+		// that come now are looked at together.
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(purgeEvery):
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package site
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
@@ -74,7 +77,44 @@ func New(root, kubeEdgeDir string) Site {
 		s.edge("raspberrypi", "192.168.100.2", "nat-raspberry", "198.18.0.12", "10.244.102.0/24", true),
 		s.edge("orangepi", "192.168.100.3", "nat-orange", "198.18.0.13", "10.244.103.0/24", false),
 	}
+	return s.WithSpares(s.savedSpares())
+}
+
+// MaxSpares bounds the spare edge hosts.
+const MaxSpares = 20
+
+// WithSpares adds edge hosts that wait to be joined, orangepi-2 and so on, up to that
+// many in addition to orangepi.
+func (s Site) WithSpares(count int) Site {
+	for n := len(s.Edges) - fixedEdges + 1; n <= min(count, MaxSpares); n++ {
+		last := fixedEdges + n
+		s.Edges = append(s.Edges[:len(s.Edges):len(s.Edges)], s.edge(fmt.Sprintf("orangepi-%d", n+1), fmt.Sprintf("192.168.100.%d", last),
+			fmt.Sprintf("nat-orange-%d", n+1), fmt.Sprintf("198.18.0.%d", 10+last), fmt.Sprintf("10.244.%d.0/24", 100+last), false))
+	}
 	return s
+}
+
+// fixedEdges is how many edge hosts every site has.
+const fixedEdges = 3
+
+// sparesFile says how many spare edge hosts a site was brought up with.
+func (s Site) sparesFile() string { return filepath.Join(s.Dir, "spares") }
+
+// savedSpares is 0 for a site that is not up.
+func (s Site) savedSpares() int {
+	text, err := os.ReadFile(s.sparesFile())
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (s Site) saveSpares() error {
+	return os.WriteFile(s.sparesFile(), []byte(strconv.Itoa(len(s.Edges)-fixedEdges)), 0o644)
 }
 
 func (s Site) host(name string, sysctls map[string]string) hosts.Host {

@@ -39,6 +39,9 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return err
 	}
+	if err := s.saveSpares(); err != nil {
+		return err
+	}
 	// Until the end, the site is not up.
 	_ = os.Remove(s.reportFile())
 	var set imageSet

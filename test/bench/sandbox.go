@@ -38,11 +38,14 @@ type host struct {
 func siteFile(root string) string { return filepath.Join(root, ".sandbox", "site.json") }
 
 // siteUp brings a sandbox up, unless there is one, and leaves what it found.
-func siteUp(b *bed) *site {
+func siteUp(b *bed) *site { return siteUpWith(b) }
+
+// siteUpWith gives make up variables, like SPARES=3.
+func siteUpWith(b *bed, variables ...string) *site {
 	if _, err := os.Stat(siteFile(b.root)); err != nil {
-		b.say("make up")
+		b.say("make up %s", strings.Join(variables, " "))
 		leaveDown(b)
-		_, err := timed(b.ctx, b.root, nil, "make", "up")
+		_, err := timed(b.ctx, b.root, nil, append([]string{"make", "up"}, variables...)...)
 		b.must(err)
 	}
 	raw, err := os.ReadFile(siteFile(b.root))

@@ -151,6 +151,12 @@ func leaveByConsole(t *testing.T, c console) {
 	if err := c.call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
 		t.Fatal(err)
 	}
+	waitGone(t)
+}
+
+// waitGone until the spare host is no node any more.
+func waitGone(t *testing.T) {
+	t.Helper()
 	eventually(t, time.Minute, func() error {
 		out, err := kubectl(t, "", "get", "node", spare, "--ignore-not-found", "-o", "name")
 		if err == nil && out != "" {

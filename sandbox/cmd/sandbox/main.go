@@ -45,10 +45,15 @@ func defaultRoot() string {
 func up(dir *string) *cobra.Command {
 	var kubeEdge string
 	var keep bool
+	var spares int
 	c := &cobra.Command{Use: "up", Short: "Bring the site up", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return site.New(*dir, kubeEdge).Up(c.Context(), c.OutOrStdout(), keep)
+		if spares < 0 || spares > site.MaxSpares {
+			return fmt.Errorf("--spares %d: give 0 to %d", spares, site.MaxSpares)
+		}
+		return site.New(*dir, kubeEdge).WithSpares(spares).Up(c.Context(), c.OutOrStdout(), keep)
 	}}
 	c.Flags().StringVar(&kubeEdge, "kubeedge", "", "directory with real cloudcore and edgecore programs; empty: stand-ins")
+	c.Flags().IntVar(&spares, "spares", 0, "further edge hosts that wait to be joined")
 	c.Flags().BoolVar(&keep, "keep", false, "leave a failed site in place")
 	return c
 }

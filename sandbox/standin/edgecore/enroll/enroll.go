@@ -18,7 +18,7 @@ import (
 	"github.com/edgeway-io/edgeway/sandbox/standin/token"
 )
 
-// ErrRefused is a refusal by CloudHub, or of CloudHub by us: trying again with the
+// ErrRefused is a refusal by the server, or of the server by us: trying again with the
 // same token is of no use.
 var ErrRefused = errors.New("refused")
 
@@ -132,25 +132,25 @@ func fetchCertificate(ctx context.Context, r Request, ca []byte, signed string, 
 	return cert, nil
 }
 
-// do sends a request and gives the body of a 200. A 4xx is ErrRefused with
-// CloudHub's own words.
+// do sends a request and gives the body of a 200. A 4xx but "too many" is ErrRefused
+// with the server's own words.
 func do(req *http.Request, conf *tls.Config) ([]byte, error) {
 	transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
 	resp, err := (&http.Client{Transport: transport, Timeout: timeout}).Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("reach CloudHub: %w", err)
+		return nil, fmt.Errorf("reach %s: %w", req.URL.Host, err)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, fmt.Errorf("read CloudHub's answer: %w", err)
+		return nil, fmt.Errorf("read the answer of %s: %w", req.URL.Host, err)
 	}
 	words := strings.TrimSpace(string(body))
 	switch {
 	case resp.StatusCode == http.StatusOK:
 		return body, nil
-	case resp.StatusCode/100 == 4:
-		return nil, fmt.Errorf("%w by CloudHub (%s): %s", ErrRefused, resp.Status, words)
+	case resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusTooManyRequests:
+		return nil, fmt.Errorf("%w by %s (%s): %s", ErrRefused, req.URL.Host, resp.Status, words)
 	default:
-		return nil, fmt.Errorf("CloudHub answered %s: %s", resp.Status, words)
+		return nil, fmt.Errorf("%s answered %s: %s", req.URL.Host, resp.Status, words)
 	}
 }

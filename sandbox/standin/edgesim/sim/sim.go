@@ -29,8 +29,19 @@ type Config struct {
 	Host                          string
 	HubPort, CertPort, TunnelPort int
 	Token                         string
+	// Enrolments, when there are any, take the place of Count, Prefix, FirstIP and Token:
+	// each node redeems a join code at Console.
+	Enrolments []Enrolment
+	Console    enroll.Console
 	// Beat is the time between two renewals of a node's lease.
 	Beat time.Duration
+}
+
+// Enrolment is a node that the console knows.
+type Enrolment struct {
+	NodeName string `json:"nodeName"`
+	NodeIP   string `json:"nodeIP"`
+	Code     string `json:"code"`
 }
 
 // enrolling is how many nodes get their certificate at a time.
@@ -40,19 +51,31 @@ const enrolling = 16
 func Run(ctx context.Context, c Config) error {
 	all, ctx := errgroup.WithContext(ctx)
 	gate := make(chan struct{}, enrolling)
-	ip := c.FirstIP
-	for i := range c.Count {
-		node := &node{conf: c, name: fmt.Sprintf("%s%d", c.Prefix, i+1), ip: ip.String(), figures: newFigures(i)}
+	for i, e := range c.enrolments() {
+		node := &node{conf: c, name: e.NodeName, ip: e.NodeIP, code: e.Code, figures: newFigures(i)}
 		all.Go(func() error { return node.run(ctx, gate) })
-		ip = ip.Next()
 	}
 	return all.Wait()
+}
+
+// enrolments are the nodes; without a code they join by the token.
+func (c Config) enrolments() []Enrolment {
+	if len(c.Enrolments) > 0 {
+		return c.Enrolments
+	}
+	all, ip := make([]Enrolment, c.Count), c.FirstIP
+	for i := range all {
+		all[i] = Enrolment{NodeName: fmt.Sprintf("%s%d", c.Prefix, i+1), NodeIP: ip.String()}
+		ip = ip.Next()
+	}
+	return all
 }
 
 // node is one hollow edge node.
 type node struct {
 	conf     Config
 	name, ip string
+	code     string
 	figures  figures
 }
 
@@ -85,11 +108,11 @@ func (n *node) run(ctx context.Context, gate chan struct{}) error {
 	return group.Wait()
 }
 
-// enrol waits for CloudHub as long as it takes, but not after a refusal.
+// enrol waits for the server as long as it takes, but not after a refusal.
 func (n *node) enrol(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair, error) {
 	for {
 		gate <- struct{}{}
-		ca, pair, err := enroll.Fetch(ctx, enroll.Request{Node: n.name, Server: "https://" + n.address(n.conf.CertPort), Token: n.conf.Token})
+		ca, pair, err := n.certificate(ctx)
 		<-gate
 		if err == nil || ctx.Err() != nil {
 			return ca, pair, nil
@@ -104,6 +127,14 @@ func (n *node) enrol(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair,
 			return nil, pki.Pair{}, nil
 		}
 	}
+}
+
+// certificate of the node, by its code or by KubeEdge's token.
+func (n *node) certificate(ctx context.Context) ([]byte, pki.Pair, error) {
+	if n.code != "" {
+		return enroll.Redeem(ctx, n.conf.Console, n.name, n.code)
+	}
+	return enroll.Fetch(ctx, enroll.Request{Node: n.name, Server: "https://" + n.address(n.conf.CertPort), Token: n.conf.Token})
 }
 
 func (n *node) apiConfig(ca []byte, pair pki.Pair) *rest.Config {

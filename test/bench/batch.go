@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+const (
+	// batchHosts are edge hosts of the sandbox that wait to be joined, batchHollow nodes
+	// without a device.
+	batchHosts, batchHollow = 4, 200
+	batchPatience           = 10 * time.Minute
+)
+
+var batchGroups = []group{{
+	figures: []spec{{
+		name: "batch-join", unit: "s", limit: limit(120),
+		what: fmt.Sprintf("One list of %d devices and %d hollow nodes, from sending it to the console until every device is Verified (the printed line run on it) and every hollow node's tunnel is up (its code redeemed; it can run no pod to be verified by).", batchHosts, batchHollow),
+	}},
+	measure: measureBatch,
+}}
+
+// batchMember is a node of the list, with what the console made of it.
+type batchMember struct {
+	NodeName  string `json:"nodeName"`
+	NodeIP    string `json:"nodeIP"`
+	Code      string `json:"code"`
+	enrolment string
+	command   string
+	host      *host
+}
+
+func measureBatch(b *bed) error {
+	up := siteUpWith(b, fmt.Sprintf("SPARES=%d", batchHosts-1))
+	up.admit(batchHosts + batchHollow + 100)
+	site, err := readSite(b.root)
+	if err != nil {
+		return err
+	}
+	console, err := signInAdmin(b.ctx, site)
+	if err != nil {
+		return err
+	}
+	for range b.runs {
+		b.inside(func(b *bed) {
+			inner := *up
+			inner.b = b
+			b.record("batch-join", inner.joinBatch(site, console).Seconds())
+		})
+	}
+	return nil
+}
+
+// joinBatch takes all of them in, and out again when the part ends.
+func (s *site) joinBatch(site benchSite, console *http.Client) time.Duration {
+	members := s.batchMembers()
+	s.b.undo(func() error { return s.takeOut(members) })
+	start := time.Now()
+	s.enrolBatch(site, console, members)
+	s.b.say("the list is in after %.1f s", time.Since(start).Seconds())
+	s.startHollow(site, members[batchHosts:])
+	devices, ctx := errgroup.WithContext(s.b.ctx)
+	for i := range members[:batchHosts] {
+		m := &members[i]
+		devices.Go(func() error {
+			line := append(m.host.Command[:len(m.host.Command):len(m.host.Command)], "sh", "-c", m.command)
+			_, err := timed(ctx, s.b.root, nil, line...)
+			return err
+		})
+	}
+	s.b.must(devices.Wait())
+	s.b.say("the devices' lines have ended after %.1f s", time.Since(start).Seconds())
+	s.awaitBatch(members)
+	return time.Since(start)
+}
+
+// batchMembers are the spare hosts and then the hollow nodes.
+func (s *site) batchMembers() []batchMember {
+	var members []batchMember
+	for i := range s.Hosts {
+		if h := &s.Hosts[i]; h.Role == "edge" && strings.HasPrefix(h.Name, "orangepi") {
+			members = append(members, batchMember{NodeName: h.Name, NodeIP: h.Addresses[0], host: h})
+		}
+	}
+	if len(members) != batchHosts {
+		s.b.Fatalf("the sandbox has %d edge hosts that wait to be joined, want %d: take it down, or bring it up with SPARES=%d", len(members), batchHosts, batchHosts-1)
+	}
+	for n := range batchHollow {
+		members = append(members, batchMember{NodeName: fmt.Sprintf("batch-%d", n+1), NodeIP: fmt.Sprintf("10.202.0.%d", n+1)})
+	}
+	return members
+}
+
+// enrolBatch sends the list, with the wizard's own defaults.
+func (s *site) enrolBatch(site benchSite, console *http.Client, members []batchMember) {
+	list := "nodeName,nodeIP\n"
+	for _, m := range members {
+		list += m.NodeName + "," + m.NodeIP + "\n"
+	}
+	var defaults struct{ Request map[string]any }
+	s.b.must(call(s.b.ctx, console, site, http.MethodGet, "/api/v1/clusters/sandbox/join-defaults", nil, &defaults))
+	body, err := json.Marshal(map[string]any{"format": "csv", "list": list, "base": defaults.Request})
+	s.b.must(err)
+	var items []struct {
+		Enrollment struct{ Name, Command, Code string }
+		Error      any
+	}
+	s.b.must(call(s.b.ctx, console, site, http.MethodPost, "/api/v1/clusters/sandbox/enrollment-batches", body, &items))
+	for i, item := range items {
+		if item.Error != nil || item.Enrollment.Code == "" {
+			s.b.Fatalf("%s of the list is refused: %v", members[i].NodeName, item.Error)
+		}
+		members[i].enrolment, members[i].command, members[i].Code = item.Enrollment.Name, item.Enrollment.Command, item.Enrollment.Code
+	}
+}
+
+// startHollow runs nodes without devices until the part ends.
+func (s *site) startHollow(site benchSite, members []batchMember) {
+	text, err := json.Marshal(members)
+	s.b.must(err)
+	file := filepath.Join(s.b.dir(), "enrolments.json")
+	s.b.must(os.WriteFile(file, text, 0o600))
+	s.start(s.host("internet"), nil, filepath.Join(s.b.root, "bin", "standin", "edgesim"),
+		"--enrolments", file, "--console", site.Console.URL, "--pin", pinOf(s.b, site.Console.URL),
+		"--cloudcore", s.host("control-plane").Addresses[0],
+		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
+}
+
+// awaitBatch until everybody has come as far as it can.
+func (s *site) awaitBatch(members []batchMember) {
+	api := s.api()
+	for end := time.Now().Add(batchPatience); ; s.b.pause(500 * time.Millisecond) {
+		var list v1alpha1.EdgeEnrollmentList
+		s.b.must(api.List(s.b.ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)))
+		phases := map[string]v1alpha1.EnrollmentPhase{}
+		for i := range list.Items {
+			phases[list.Items[i].Name] = list.Items[i].Status.Phase
+		}
+		missing, last := 0, ""
+		for _, m := range members {
+			phase := phases[m.enrolment]
+			if phase != v1alpha1.PhaseVerified && (m.host != nil || phase != v1alpha1.PhaseTunnelUp) {
+				missing++
+				last = fmt.Sprintf("%s is %s", m.NodeName, phase)
+			}
+		}
+		if missing == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.b.Fatalf("%d of %d have not arrived after %s; %s", missing, len(members), batchPatience, last)
+		}
+	}
+}
+
+// takeOut makes hosts and cluster as they were.
+func (s *site) takeOut(members []batchMember) error {
+	ctx, api := context.WithoutCancel(s.b.ctx), s.api()
+	var names []string
+	for _, m := range members {
+		names = append(names, m.NodeName)
+		if m.enrolment == "" {
+			continue
+		}
+		e := &v1alpha1.EdgeEnrollment{}
+		e.Namespace, e.Name = v1alpha1.JoinNamespace, m.enrolment
+		if err := client.IgnoreNotFound(api.Delete(ctx, e)); err != nil {
+			return fmt.Errorf("delete enrolment %s: %w", e.Name, err)
+		}
+	}
+	if err := s.forget(api, names); err != nil {
+		return err
+	}
+	for _, m := range members[:batchHosts] {
+		line := append(m.host.Command[:len(m.host.Command):len(m.host.Command)], "sh", "-c", "if command -v edgectl; then edgectl leave; fi")
+		if _, err := timed(ctx, s.b.root, nil, line...); err != nil {
+			return fmt.Errorf("%s does not leave: %w", m.NodeName, err)
+		}
+	}
+	return nil
+}
