@@ -67,7 +67,10 @@ func (l *loop) run(ctx context.Context) error {
 	check, retry, backoff := netrules.CheckAll, time.Duration(0), retryMin
 	for {
 		l.absorb()
-		l.readLocal()
+		// A change of routes does not wait for what the node's own network looks like.
+		if check != netrules.Trust {
+			l.readLocal()
+		}
 		if err := l.sync(ctx, check); err != nil {
 			retry, backoff = backoff, min(2*backoff, retryMax)
 		} else {

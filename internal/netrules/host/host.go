@@ -19,23 +19,25 @@ var virtualInterfaces = []string{"kube-ipvs0"}
 // Addresses lists the node's own unicast addresses in order, loopback and
 // link-local ones left out.
 func Addresses() ([]netip.Addr, error) {
-	ifs, err := net.Interfaces()
+	links, err := netlink.LinkList()
 	if err != nil {
 		return nil, fmt.Errorf("list network interfaces: %w", err)
 	}
+	others := map[int]bool{}
+	for _, l := range links {
+		a := l.Attrs()
+		others[a.Index] = a.Flags&net.FlagLoopback != 0 || slices.Contains(virtualInterfaces, a.Name)
+	}
+	// One question for all of them: asked interface by interface, the kernel would list all each time.
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
 	var out []netip.Addr
-	for _, i := range ifs {
-		if i.Flags&net.FlagLoopback != 0 || slices.Contains(virtualInterfaces, i.Name) {
-			continue
-		}
-		addrs, err := i.Addrs()
-		if err != nil {
-			return nil, fmt.Errorf("list addresses of %s: %w", i.Name, err)
-		}
-		for _, a := range addrs {
-			if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().IsGlobalUnicast() {
-				out = append(out, prefix.Addr().Unmap())
-			}
+	for _, a := range addrs {
+		addr, ok := netip.AddrFromSlice(a.IP)
+		if ok && !others[a.LinkIndex] && addr.IsGlobalUnicast() {
+			out = append(out, addr.Unmap())
 		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)

@@ -19,8 +19,9 @@ import (
 const (
 	// hollow keeps pods away from nodes that cannot run any.
 	hollow = "edgeway.io/hollow"
-	// statusEvery is how many renewals of the lease go with one status.
-	statusEvery = 6
+	// statusEvery is how many renewals of the lease go with one status: kubelets report
+	// one that has not changed every five minutes (nodeStatusReportFrequency).
+	statusEvery = 30
 )
 
 // live registers the node and keeps it Ready until ctx ends.
@@ -50,22 +51,30 @@ func (n *node) beat(ctx context.Context, client kubernetes.Interface, whole bool
 			return err
 		}
 	}
-	leases := client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
-	now, seconds := metav1.NowMicro(), int32(40)
-	lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
-	patch, err := json.Marshal(map[string]any{"spec": lease.Spec})
-	if err != nil {
-		return fmt.Errorf("encode the lease: %w", err)
-	}
-	_, err = leases.Patch(ctx, n.name, types.MergePatchType, patch, metav1.PatchOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
-	}
-	if err != nil {
+	if err := n.renew(ctx, client); err != nil {
+		n.lease = nil // it may be gone, or another's
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	return nil
+}
+
+// renew updates the lease as it was last seen, as kubelets do.
+func (n *node) renew(ctx context.Context, client kubernetes.Interface) (err error) {
+	leases := client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+	if n.lease == nil {
+		n.lease, err = leases.Get(ctx, n.name, metav1.GetOptions{})
+	}
+	now, seconds := metav1.NowMicro(), int32(40)
+	spec := coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
+	switch {
+	case apierrors.IsNotFound(err):
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: n.name}, Spec: spec}
+		n.lease, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+	case err == nil:
+		n.lease.Spec = spec
+		n.lease, err = leases.Update(ctx, n.lease, metav1.UpdateOptions{})
+	}
+	return err
 }
 
 // register makes the Node, if there is none, and writes its status.

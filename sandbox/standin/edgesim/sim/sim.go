@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -77,6 +78,7 @@ type node struct {
 	name, ip string
 	code     string
 	figures  figures
+	lease    *coordinationv1.Lease // as last seen
 }
 
 func (n *node) run(ctx context.Context, gate chan struct{}) error {
