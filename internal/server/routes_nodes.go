@@ -37,13 +37,16 @@ type cordonInput struct {
 	}
 }
 
+// NodeMetadataChange changes labels and taints of an edge node, all or none of them.
+type NodeMetadataChange struct {
+	Labels       map[string]*string `json:"labels,omitempty" doc:"A value sets a label, null takes it off"`
+	SetTaints    []observe.Taint    `json:"setTaints,omitempty" doc:"Taints to add, or to give another value"`
+	RemoveTaints []observe.Taint    `json:"removeTaints,omitempty" doc:"Taints to take off, by key and, unless it is empty, effect"`
+}
+
 type nodeMetadataInput struct {
 	NodePath
-	Body struct {
-		Labels       map[string]*string `json:"labels,omitempty" doc:"A value sets a label, null takes it off"`
-		SetTaints    []observe.Taint    `json:"setTaints,omitempty" doc:"Taints to add, or to give another value"`
-		RemoveTaints []observe.Taint    `json:"removeTaints,omitempty" doc:"Taints to take off, by key and, unless it is empty, effect"`
-	}
+	Body NodeMetadataChange
 }
 
 func (s *Server) nodeRoutes() {

@@ -109,8 +109,9 @@ func (s *site) hollow(count int) []string {
 		names = append(names, prefix+strconv.Itoa(n+1))
 	}
 	s.b.undo(func() error { return s.forget(api, names) })
+	// Devices have processors of their own: they do not take the cloud nodes' time.
 	s.start(s.host("internet"), []string{"EDGEWAY_TOKEN=" + string(token.Data["tokendata"])},
-		filepath.Join(s.b.root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(count), "--name-prefix", prefix,
+		"nice", "-n", "19", filepath.Join(s.b.root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(count), "--name-prefix", prefix,
 		"--cloudcore", s.host("control-plane").Addresses[0],
 		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
 	return names

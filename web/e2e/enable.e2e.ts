@@ -1,9 +1,8 @@
-import AxeBuilder from '@axe-core/playwright';
 import type { APIRequestContext, Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import en from '../src/locales/en.json';
 import zh from '../src/locales/zh.json';
-import { launch, open, signIn, site } from './site';
+import { launch, look, open, signIn, site, variants } from './site';
 
 /*
  * Switches KubeEdge off and on again in a browser. It comes after all other browser
@@ -13,7 +12,6 @@ import { launch, open, signIn, site } from './site';
 
 const { console: served, tokens } = site();
 const texts = { en, zh } as const;
-const variants = (['en', 'zh'] as const).flatMap((language) => (['light', 'dark'] as const).map((theme) => ({ language, theme })));
 
 let browser: Browser;
 let admin: { page: Page; errors: string[] };
@@ -45,11 +43,10 @@ async function state(page: Page): Promise<string> {
   return ((await (await page.request.get(path())).json()) as { state: string }).state;
 }
 
-/** What axe finds on the page as it is. */
-async function look(page: Page, where: string): Promise<string[]> {
-  await page.waitForTimeout(400); // dialogs and sections fade in
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+/** Dialogs and sections fade in before axe looks. */
+async function settledLook(page: Page, where: string): Promise<string[]> {
+  await page.waitForTimeout(400);
+  return look(page, where);
 }
 
 beforeAll(async () => {
@@ -97,19 +94,19 @@ describe('while KubeEdge is off', () => {
       await page.goto(`/clusters/${cluster}/kubeedge`);
       const button = page.getByRole('button', { name: t.kubeedge.enable });
       await button.waitFor();
-      const found = await look(page, 'off');
+      const found = await settledLook(page, 'off');
       await button.click();
       await page.locator('#field-ha').waitFor();
       await page.getByRole('button', { name: t.settings.groups.advanced }).click();
-      found.push(...(await look(page, 'form')));
+      found.push(...(await settledLook(page, 'form')));
       await page.fill('#field-cloudHub-https-port', '31000');
       await page.getByRole('button', { name: t.settings.reviewEnable }).click();
       await page.getByRole('alert').first().waitFor();
-      found.push(...(await look(page, 'refused')));
+      found.push(...(await settledLook(page, 'refused')));
       await page.fill('#field-cloudHub-https-port', '31002');
       await page.getByRole('button', { name: t.settings.reviewEnable }).click();
       await page.getByRole('dialog').waitFor();
-      found.push(...(await look(page, 'plan')));
+      found.push(...(await settledLook(page, 'plan')));
       expect(found).toEqual([]);
       await page.context().close();
     });
@@ -188,7 +185,7 @@ async function lookAtProgress(language: 'en' | 'zh', theme: 'light' | 'dark'): P
     await follow.click();
     await page.locator('#step-preflight').waitFor();
   }
-  const found = await look(page, `progress (${language}, ${theme})`);
+  const found = await settledLook(page, `progress (${language}, ${theme})`);
   await page.context().close();
   return found;
 }
@@ -219,10 +216,10 @@ describe('while KubeEdge is on', () => {
       // More checks in a row than the console allows are refused, which is shown as well.
       await page.getByRole('table', { name: t.portcheck.results }).or(page.locator('#kubeedge-tab .pf-m-danger')).first().waitFor();
       await page.getByRole('button', { name: t.firewall.commands }).click();
-      const found = await look(page, 'ports');
+      const found = await settledLook(page, 'ports');
       await page.locator('label[for=kubeedge-toggle]').click();
       await page.getByRole('dialog').waitFor();
-      found.push(...(await look(page, 'disable')));
+      found.push(...(await settledLook(page, 'disable')));
       expect(found).toEqual([]);
       await page.context().close();
     });

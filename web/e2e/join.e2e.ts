@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import AxeBuilder from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { launch, open, signIn, site } from './site';
+import { launch, look, open, signIn, site } from './site';
 
 const { console: served, tokens, hosts } = site();
 const run = promisify(execFile);
@@ -37,11 +36,6 @@ async function wizard(page: Page, name: string, address: string): Promise<string
   return line.first().inputValue();
 }
 
-async function axe(page: Page) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`)).toEqual([]);
-}
-
 test('the printed line, pasted unchanged, takes the device to Verified', async () => {
   const { page, errors } = await open(browser, served.url);
   await signIn(page, tokens.admin);
@@ -49,7 +43,7 @@ test('the printed line, pasted unchanged, takes the device to Verified', async (
   const next = Date.now();
   await page.getByRole('button', { name: 'Show as a QR code' }).click();
   await page.getByRole('img', { name: 'Join command' }).waitFor();
-  await axe(page);
+  expect(await look(page, page.url())).toEqual([]);
   await page.getByRole('button', { name: 'Watch it arrive' }).click();
   const output = paste(line);
   await page.getByText(`${device} has joined`).waitFor();
@@ -71,7 +65,7 @@ test('a device that cannot join says why in the wizard, with the remedy', async 
   await page.getByText('Waiting for the device').waitFor();
   await paste(`unshare -m sh -c 'mount -t tmpfs tmpfs /run/containerd; exec sh' <<'END'\n${line}\nEND`);
   await page.getByText('→ install and start containerd').waitFor();
-  await axe(page);
+  expect(await look(page, page.url())).toEqual([]);
   const enrollment = new URL(page.url()).searchParams.get('enrollment') ?? '';
   await page.request.patch(`/api/v1/clusters/${cluster}/enrollments/${enrollment}`, { headers: { Origin: served.url }, data: { state: 'Revoked' } });
   expect(errors).toEqual([]);
@@ -89,7 +83,7 @@ test('a list of devices is refused field by field, and a good one is followed in
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByText('2 devices may join').waitFor();
   await page.getByRole('row', { name: new RegExp(`${name}-2.*Code made`) }).waitFor();
-  await axe(page);
+  expect(await look(page, page.url())).toEqual([]);
   const script = page.waitForEvent('download');
   await page.getByRole('button', { name: `Script for ${name}-1` }).click();
   expect((await script).suggestedFilename()).toBe(`join-${name}-1.sh`);

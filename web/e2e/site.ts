@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import AxeBuilder from '@axe-core/playwright';
 import { chromium, type Browser, type Page } from 'playwright-core';
 
 /** What the sandbox says about itself. EDGEWAY_SITE may name another file. */
@@ -42,4 +43,19 @@ export async function signIn(page: Page, token: string): Promise<void> {
 /** Closes every page, so that what one test follows does not burden the next. */
 export async function closePages(browser: Browser | undefined): Promise<void> {
   for (const context of browser?.contexts() ?? []) await context.close();
+}
+
+/**
+ * Languages and themes in which pages are looked at. What axe finds depends on the texts
+ * or on the colours: two pairs have both of each, in half the time of four, which
+ * EDGEWAY_ALL_VARIANTS=1 takes.
+ */
+export const variants = (['en', 'zh'] as const)
+  .flatMap((language) => (['light', 'dark'] as const).map((theme) => ({ language, theme })))
+  .filter(({ language, theme }) => process.env.EDGEWAY_ALL_VARIANTS || (language === 'en') === (theme === 'light'));
+
+/** What axe finds on the page as it is, one line for each rule. */
+export async function look(page: Page, where: string): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
 }

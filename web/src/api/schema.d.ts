@@ -1416,7 +1416,7 @@ export interface components {
             /** @description DaemonSets, as namespace/name, that go to edge nodes though nothing in them asks for that */
             strayDaemonSets: string[];
         };
-        NodeMetadataInputBody: {
+        NodeMetadataChange: {
             /** @description A value sets a label, null takes it off */
             labels?: {
                 [key: string]: string | null;
@@ -4306,7 +4306,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NodeMetadataInputBody"];
+                "application/json": components["schemas"]["NodeMetadataChange"];
             };
         };
         responses: {

@@ -1,24 +1,19 @@
-import { ActionGroup, Button, Checkbox, ExpandableSection, Form, FormGroup, FormHelperText, FormSelect, FormSelectOption, HelperText, HelperTextItem, TextInput } from '@patternfly/react-core';
-import MinusCircleIcon from '@patternfly/react-icons/dist/esm/icons/minus-circle-icon';
-import PlusCircleIcon from '@patternfly/react-icons/dist/esm/icons/plus-circle-icon';
+import { ActionGroup, Button, Checkbox, ExpandableSection, Form, FormGroup, FormSelect, FormSelectOption, TextInput } from '@patternfly/react-core';
 import { useMutation } from '@tanstack/react-query';
-import { useState, type ReactNode } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, ApiError, data, type Problem, type Schemas } from '../../api/client';
+import { FieldHelp, LabelFields, labelsOf, TaintFields, taintsOf, type Pair } from '../../components/metadata-fields';
 import { InlineError } from '../../components/states';
 
 type Request = Schemas['JoinRequest'];
-type Taint = Schemas['Taint'];
-type Pair = [string, string];
 
 interface Props {
   cluster: string;
   initial: Request;
   onMade: (made: Schemas['NewEnrollment'], request: Request) => void;
 }
-
-const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
 /**
  * Step 1: what the node is and where it finds CloudCore. The ids carry a prefix:
@@ -39,8 +34,7 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
   const problems = make.error instanceof ApiError ? (make.error.body.problems ?? []) : [];
   const problem = (...fields: string[]) => problems.find((p) => fields.some((f) => p.field === f || p.field.startsWith(`${f}[`) || p.field.startsWith(`${f}.`)));
   const submit = () => {
-    const kept = labels.map(([k, v]): Pair => [k.trim(), v.trim()]).filter(([k]) => k !== '');
-    make.mutate({ ...r, nodeName: r.nodeName.trim(), nodeIP: r.nodeIP.trim(), cloudCore: { ...r.cloudCore, ...splitHostPort(address) }, labels: Object.fromEntries(kept), taints: r.taints.filter((x) => x.key.trim() !== '') });
+    make.mutate({ ...r, nodeName: r.nodeName.trim(), nodeIP: r.nodeIP.trim(), cloudCore: { ...r.cloudCore, ...splitHostPort(address) }, labels: labelsOf(labels), taints: taintsOf(r.taints) });
   };
   return (
     <Form
@@ -67,32 +61,8 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
         <Port id="join-quicPort" label={t('join.quicPort')} value={r.cloudCore.quicPort} problem={problem('cloudCore.quicPort')} help={r.cloudCore.quicPort === 0 ? t('join.off') : undefined} onChange={(quicPort) => core({ quicPort })} />
         <Port id="join-tunnelPort" label={t('join.tunnelPort')} value={r.cloudCore.tunnelPort} problem={problem('cloudCore.tunnelPort')} help={r.cloudCore.tunnelPort === 0 ? t('join.off') : undefined} onChange={(tunnelPort) => core({ tunnelPort })} />
       </div>
-      <Rows id="join-labels" label={t('join.labels')} problem={problem('labels')} add={() => setLabels([...labels, ['', '']])} addLabel={t('join.addLabel')}>
-        {labels.map(([key, value], i) => (
-          <div className="ew-form-row" key={i}>
-            <TextInput aria-label={t('join.labelKey', { n: i + 1 })} value={key} onChange={(_, v) => setLabels(replace(labels, i, [v, value]))} />
-            <TextInput aria-label={t('join.labelValue', { n: i + 1 })} value={value} onChange={(_, v) => setLabels(replace(labels, i, [key, v]))} />
-            <Remove label={t('join.removeLabel', { n: i + 1 })} onClick={() => setLabels(labels.filter((_, x) => x !== i))} />
-          </div>
-        ))}
-      </Rows>
-      <Rows id="join-taints" label={t('join.taints')} problem={problem('taints')} add={() => change({ taints: [...r.taints, { key: '', value: '', effect: 'NoSchedule' }] })} addLabel={t('join.addTaint')}>
-        {r.taints.map((taint, i) => {
-          const edit = (part: Partial<Taint>) => change({ taints: replace(r.taints, i, { ...taint, ...part }) });
-          return (
-            <div className="ew-form-row" key={i}>
-              <TextInput aria-label={t('join.taintKey', { n: i + 1 })} value={taint.key} onChange={(_, key) => edit({ key })} />
-              <TextInput aria-label={t('join.taintValue', { n: i + 1 })} value={taint.value ?? ''} onChange={(_, value) => edit({ value })} />
-              <FormSelect aria-label={t('join.taintEffect', { n: i + 1 })} value={taint.effect} onChange={(_, effect) => edit({ effect })}>
-                {effects.map((e) => (
-                  <FormSelectOption key={e} value={e} label={e} />
-                ))}
-              </FormSelect>
-              <Remove label={t('join.removeTaint', { n: i + 1 })} onClick={() => change({ taints: r.taints.filter((_, x) => x !== i) })} />
-            </div>
-          );
-        })}
-      </Rows>
+      <LabelFields id="join-labels" labels={labels} problem={problem('labels')} onChange={setLabels} />
+      <TaintFields id="join-taints" taints={r.taints} problem={problem('taints')} onChange={(taints) => change({ taints })} />
       <FormGroup role="group" label={t('join.components')} fieldId="join-components" isStack>
         <Checkbox id="join-edgeStream" label={t('join.edgeStream')} description={t('join.edgeStreamHelp')} isChecked={r.edgeStream} onChange={(_, edgeStream) => change({ edgeStream })} />
         <Checkbox id="join-edgeMesh" label={t('join.edgeMesh')} description={t('join.edgeMeshHelp')} isChecked={r.edgeMesh} onChange={(_, edgeMesh) => change({ edgeMesh })} />
@@ -135,45 +105,13 @@ function Text({ id, label, value, required, problem, help, onChange }: TextProps
   return (
     <FormGroup label={label} fieldId={id} isRequired={required}>
       <TextInput id={id} value={value} isRequired={required} validated={problem ? 'error' : 'default'} onChange={(_, v) => onChange(v)} aria-describedby={problem || help ? `${id}-help` : undefined} />
-      <Help id={`${id}-help`} problem={problem} help={help} />
+      <FieldHelp id={`${id}-help`} problem={problem} help={help} />
     </FormGroup>
   );
 }
 
 function Port({ value, onChange, ...rest }: Omit<TextProps, 'value' | 'onChange'> & { value: number; onChange: (v: number) => void }) {
   return <Text {...rest} value={String(value)} onChange={(v) => onChange(Number(v.replace(/\D/g, '').slice(0, 6)))} />;
-}
-
-function Help({ id, problem, help }: { id: string; problem?: Problem; help?: string }) {
-  const text = problem ? `${problem.message}. ${problem.remedy}` : help;
-  if (!text) return null;
-  return (
-    <FormHelperText>
-      <HelperText id={id} isLiveRegion={problem !== undefined}>
-        <HelperTextItem variant={problem ? 'error' : 'default'}>{text}</HelperTextItem>
-      </HelperText>
-    </FormHelperText>
-  );
-}
-
-function Rows({ id, label, problem, add, addLabel, children }: { id: string; label: string; problem?: Problem; add: () => void; addLabel: string; children: ReactNode }) {
-  return (
-    <FormGroup role="group" label={label} fieldId={id}>
-      {children}
-      <Button variant="link" icon={<PlusCircleIcon />} onClick={add}>
-        {addLabel}
-      </Button>
-      <Help id={`${id}-help`} problem={problem} />
-    </FormGroup>
-  );
-}
-
-function Remove({ label, onClick }: { label: string; onClick: () => void }) {
-  return <Button variant="plain" aria-label={label} icon={<MinusCircleIcon />} onClick={onClick} />;
-}
-
-function replace<T>(list: T[], i: number, value: T): T[] {
-  return list.map((old, x) => (x === i ? value : old));
 }
 
 /** "host:port", with brackets around an IPv6 address. */

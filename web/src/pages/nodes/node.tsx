@@ -13,6 +13,7 @@ import { NodeState, Tunnel } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { bytes, cores } from '../../lib/format';
 import { PodTable } from '../pods/pods';
+import { EditMetadata } from './edit-metadata';
 import { Leave } from './leave';
 import { NodeMonitoring } from './monitoring';
 
@@ -51,19 +52,36 @@ export function NodePage() {
               {tab === 'pods' && <PodsOfNode cluster={cluster} node={node} />}
               {tab === 'monitoring' && <NodeMonitoring cluster={cluster} node={node} />}
               {tab === 'events' && <EventsOfNode cluster={cluster} node={node} />}
-              {tab === 'metadata' && (
-                <Facts
-                  rows={[
-                    [t('node.labels'), <Pairs key="l" pairs={found.labels} name={t('node.labels')} />],
-                    [t('node.annotations'), <Pairs key="a" pairs={found.annotations} name={t('node.annotations')} />],
-                    [t('node.taints'), found.taints.map(taintText).join(', ')],
-                  ]}
-                />
-              )}
+              {tab === 'metadata' && <Metadata cluster={cluster} node={found} rights={rights.data} />}
             </>
           )}
         </Loaded>
       </PageSection>
+    </>
+  );
+}
+
+function Metadata({ cluster, node, rights }: { cluster: string; node: Schemas['NodeDetail']; rights: Schemas['Rights'] | undefined }) {
+  const { t } = useTranslation();
+  const [editing, setEditing] = useState(false);
+  const mayEdit = node.role === 'edge' && (rights?.patchNodes || rights?.retireNodes);
+  return (
+    <>
+      {mayEdit && (
+        <Button variant="secondary" onClick={() => setEditing(true)}>
+          {t('node.edit')}
+        </Button>
+      )}
+      <div className="ew-gap">
+        <Facts
+          rows={[
+            [t('node.labels'), <Pairs key="l" pairs={node.labels} name={t('node.labels')} />],
+            [t('node.annotations'), <Pairs key="a" pairs={node.annotations} name={t('node.annotations')} />],
+            [t('node.taints'), node.taints.map(taintText).join(', ')],
+          ]}
+        />
+      </div>
+      {editing && <EditMetadata cluster={cluster} node={node} close={() => setEditing(false)} />}
     </>
   );
 }
