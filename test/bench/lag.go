@@ -21,7 +21,7 @@ const (
 	// hollowNodes run in the sandbox besides its own edge nodes.
 	hollowNodes = 1000
 	// patches in one run with many nodes and with few.
-	patches, fewPatches = 300, 100
+	patches, fewPatches = 200, 60
 	// lostAfter is when a patch is looked after that no kernel was changed for.
 	lostAfter = 5 * time.Second
 	mostLost  = 5
@@ -38,7 +38,7 @@ const (
 var lagGroups = []group{{
 	figures: []spec{{
 		name: "route-lag", unit: "ms", limit: limit(300),
-		what: fmt.Sprintf("From the answer to a PATCH of an edge Node's address to the nft notifications of every cloud node's kernel, with %d hollow edge nodes and their heartbeats in the sandbox (one process at the lowest priority: devices have processors of their own): p99 of %d patches, about three a second.", hollowNodes, patches),
+		what: fmt.Sprintf("From the answer to a PATCH of an edge Node's address to the nft notifications of every cloud node's kernel, with %d hollow edge nodes and their heartbeats (every %s each) in the sandbox (one process at the lowest priority: devices have processors of their own): p99 of %d patches, about three a second.", hollowNodes, hollowBeat, patches),
 		baselines: []baseline{{Name: fewNodes, Sense: share,
 			What: fmt.Sprintf("the same before the hollow nodes came: the sandbox's two and a Node without a device, p99 of %d patches", fewPatches)}},
 	}},

@@ -3,9 +3,13 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,25 +21,27 @@ type joinOperation struct {
 	body         any
 }
 
-// joinOperations are all that change something, in an order in which whoever may, can.
-func joinOperations(enrolment string, request map[string]any) []joinOperation {
+// joinOperations are all that change something, in an order in which whoever may, can:
+// on the spare host's enrolment, and on one that no device has used.
+func joinOperations(joined, waiting string, request map[string]any) []joinOperation {
 	const node = clusterPath + "/nodes/" + spare
-	one := clusterPath + "/enrollments/" + enrolment
-	other := map[string]any{}
-	for k, v := range request {
-		other[k] = v
-	}
-	other["nodeName"], other["nodeIP"] = "rights-1", "192.168.100.91"
 	return []joinOperation{
-		{http.MethodPost, clusterPath + "/enrollments", other},
+		{http.MethodPost, clusterPath + "/enrollments", asNode(request, "rights-1", "192.168.100.91")},
 		{http.MethodPost, clusterPath + "/enrollment-batches", map[string]any{"format": "csv", "list": "nodeName,nodeIP\nrights-2,192.168.100.92\n", "base": request}},
-		{http.MethodPost, one + "/token", nil},
-		{http.MethodPost, one + "/bundle", nil},
-		{http.MethodPatch, one, map[string]any{"state": "Active"}},
+		{http.MethodPost, clusterPath + "/enrollments/" + waiting + "/token", nil},
+		{http.MethodPost, clusterPath + "/enrollments/" + waiting + "/bundle", nil},
+		{http.MethodPatch, clusterPath + "/enrollments/" + joined, map[string]any{"state": "Active"}},
 		{http.MethodPatch, node + "/metadata", map[string]any{"labels": map[string]any{"site": "berlin"}}},
 		{http.MethodPatch, node + "/scheduling", map[string]any{"schedulable": false}},
 		{http.MethodPost, node + "/leave", map[string]any{"confirm": spare, "timeoutSeconds": 30, "force": false}},
 	}
+}
+
+// asNode is the request with another name and address.
+func asNode(request map[string]any, name, ip string) map[string]any {
+	out := maps.Clone(request)
+	out["nodeName"], out["nodeIP"] = name, ip
+	return out
 }
 
 // TestJoinRights: nobody and a viewer can do nothing of it, an edge operator all of it,
@@ -45,6 +51,7 @@ func TestJoinRights(t *testing.T) {
 	operator := signIn(t, edgeOperator(t))
 	enrolment := createEnrolment(t, operator)
 	request := joinRequest(t, operator)
+	waiting := enrol(t, operator, asNode(request, "rights-0", "192.168.100.90"))
 	onHost(t, spare, enrolment.Command)
 	waitPhase(t, operator, enrolment.Name, "Verified")
 	t.Cleanup(func() {
@@ -53,15 +60,16 @@ func TestJoinRights(t *testing.T) {
 		}
 	})
 	strangers := map[string]console{"401": {http: insecureClient(), url: site.Console.URL}, "403": signIn(t, site.Tokens.Viewer)}
+	operations := joinOperations(enrolment.Name, waiting.Name, request)
 	for status, who := range strangers {
-		for _, o := range joinOperations(enrolment.Name, request) {
-			if err := who.call(o.method, o.path, o.body, nil); err == nil || !strings.Contains(err.Error(), ": "+status+" ") {
+		for _, o := range operations {
+			if err := attempt(t, who, o); err == nil || !strings.Contains(err.Error(), ": "+status+" ") {
 				t.Errorf("want %s, got %v for %s %s", status, err, o.method, o.path)
 			}
 		}
 	}
-	for _, o := range joinOperations(enrolment.Name, request) {
-		if _, err := operator.fetch(o.method, o.path, o.body); err != nil {
+	for _, o := range operations {
+		if err := attempt(t, operator, o); err != nil {
 			t.Errorf("the edge operator: %v", err)
 		}
 	}
@@ -70,6 +78,38 @@ func TestJoinRights(t *testing.T) {
 	nothingLeft(t, clean)
 	if err := operator.call(http.MethodPatch, clusterPath+"/nodes/jetson-xavier/scheduling", map[string]any{"schedulable": false}, nil); err == nil || !strings.Contains(err.Error(), ": 403 ") {
 		t.Errorf("the edge operator cordons a node that has no enrolment: %v", err)
+	}
+}
+
+// attempt gives what comes of it, where that takes a while, too.
+func attempt(t *testing.T, who console, o joinOperation) error {
+	t.Helper()
+	text, err := who.fetch(o.method, o.path, o.body)
+	var operation struct {
+		ID    string
+		Done  bool
+		Error *struct{ Code, Message string }
+	}
+	if err != nil || !strings.HasSuffix(o.path, "/leave") {
+		return err
+	}
+	if err := json.Unmarshal(text, &operation); err != nil {
+		return err
+	}
+	eventually(t, time.Minute, func() error {
+		err := who.call(http.MethodGet, clusterPath+"/operations/"+operation.ID, nil, &operation)
+		if err == nil && !operation.Done {
+			err = fmt.Errorf("%s %s goes on", o.method, o.path)
+		}
+		return err
+	})
+	switch {
+	case operation.Error == nil:
+		return nil
+	case operation.Error.Code == "Forbidden":
+		return fmt.Errorf("%s %s: 403 %s", o.method, o.path, operation.Error.Message)
+	default:
+		return fmt.Errorf("%s %s: %s: %s", o.method, o.path, operation.Error.Code, operation.Error.Message)
 	}
 }
 
