@@ -8,12 +8,17 @@ const short = 100;
 const guess = 64;
 const overscan = 12;
 
-/** What every row has to be given. */
-export interface RowProps {
-  ref?: Ref<HTMLTableRowElement>;
-  'data-index'?: number;
-  'aria-rowindex'?: number;
+/**
+ * Where a row of a long table is, and what measures it; nothing in a short one. Given one by
+ * one and unchanged, so that a memoized row is rendered once while it is in sight.
+ */
+export interface RowPlace {
+  index?: number;
+  measure?: Ref<HTMLTableRowElement>;
 }
+
+/** Attributes of the row. */
+export const placed = ({ index, measure }: RowPlace) => (index === undefined ? {} : { ref: measure, 'data-index': index, 'aria-rowindex': index + 2 });
 
 /**
  * Attributes of a table with that many rows: the width of its columns does not depend on
@@ -26,7 +31,7 @@ interface LongBodyProps<T> {
   keyOf: (item: T) => string;
   /** How many columns the table has. */
   columns: number;
-  row: (item: T, props: RowProps) => ReactNode;
+  row: (item: T, place: RowPlace) => ReactNode;
 }
 
 /** The body of a table of which, when it is long, only the rows in sight are in the document. */
@@ -58,7 +63,7 @@ function Virtual<T>({ items, keyOf, columns, row }: LongBodyProps<T>) {
   return (
     <Tbody ref={body}>
       <Gap height={before} columns={columns} />
-      {shown.map((v) => row(items[v.index] as T, { ref: rows.measureElement, 'data-index': v.index, 'aria-rowindex': v.index + 2 }))}
+      {shown.map((v) => row(items[v.index] as T, { index: v.index, measure: rows.measureElement }))}
       <Gap height={after} columns={columns} />
     </Tbody>
   );

@@ -25,7 +25,7 @@ export function Recent({ object }: { object: Object }) {
         <Tbody>
           {fields.map((f) => (
             <Tr key={f}>
-              <Th className="ew-nowrap">{t(`monitoring.fields.${f}`)}</Th>
+              <Th scope="row" className="ew-nowrap">{t(`monitoring.fields.${f}`)}</Th>
               {samples.map((s, i) => (
                 <Td key={s.time} className="ew-nowrap">
                   {s[f] === undefined ? i === 0 ? <Why missing={object.unavailable.find((m) => m.field === f)} /> : '—' : figure(s[f] as number, units[f], i18n.language)}

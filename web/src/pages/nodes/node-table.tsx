@@ -1,10 +1,11 @@
 import { Table, Td, Th, Thead, Tr, type ThProps } from '@patternfly/react-table';
+import { memo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { Age, taintText } from '../../components/detail';
 import type { useSort } from '../../components/list-state';
-import { LongBody, longTable, type RowProps } from '../../components/long-table';
+import { LongBody, longTable, placed, type RowPlace } from '../../components/long-table';
 import { NodeState, Tunnel } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { bytes, cores } from '../../lib/format';
@@ -44,25 +45,24 @@ export function NodeTable({ cluster, nodes, sort, podsCause }: NodeTableProps) {
         items={nodes}
         keyOf={(n) => n.name}
         columns={columns.length + 1}
-        row={(n, props) => <Row key={n.name} cluster={cluster} node={n} grouped={grouped} podsCause={podsCause} props={props} />}
+        row={(n, place) => <Row key={n.name} cluster={cluster} node={n} grouped={grouped} podsCause={podsCause} {...place} />}
       />
     </Table>
   );
 }
 
-interface NodeRowProps {
+interface NodeRowProps extends RowPlace {
   cluster: string;
   node: Node;
   grouped: boolean;
   podsCause?: string;
-  props: RowProps;
 }
 
-function Row({ cluster, node: n, grouped, podsCause, props }: NodeRowProps) {
+const Row = memo(function Row({ cluster, node: n, grouped, podsCause, ...place }: NodeRowProps) {
   const { t, i18n } = useTranslation();
   const requested = n.pods?.requested;
   return (
-    <Tr {...props}>
+    <Tr {...placed(place)}>
       <Td dataLabel={t('nodes.columns.name')}>
         <Link to={`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
         <div className="ew-muted">
@@ -100,4 +100,4 @@ function Row({ cluster, node: n, grouped, podsCause, props }: NodeRowProps) {
       <Td dataLabel={t('nodes.columns.taints')}>{n.taints.length === 0 ? '—' : n.taints.map(taintText).join(', ')}</Td>
     </Tr>
   );
-}
+});
