@@ -18,8 +18,8 @@ type EdgeRouteSlice struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// Routes of this slice, one per edge node and address, ordered by node name. The
-	// list has one writer and is written as a whole; to track the owner of each of its
-	// fields would cost the API server more than all else about a write.
+	// list has one writer and is written as a whole, so the API server need not track
+	// the owners of 250 entries at every write.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=250
 	Routes []EdgeRoute `json:"routes"`
@@ -36,7 +36,7 @@ type EdgeRoute struct {
 	Node string `json:"node"`
 	// Address is the edge node's InternalIP, IPv4 or IPv6. 0.0.0.0/8, 127.0.0.0/8 and
 	// IPv6 addresses that begin with 0, such as ::1, mean the cloud node itself or no
-	// node, and do not match. A pattern costs a tenth of a CEL rule for each route.
+	// node, and do not match. A pattern says it without a CEL rule run for each route.
 	// +kubebuilder:validation:MaxLength=45
 	// +kubebuilder:validation:Pattern=`^((25[0-5]|2[0-4][0-9]|1[013-9][0-9]|12[0-689]|[1-9][0-9]?)(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|[1-9A-Fa-f][0-9A-Fa-f]{0,3}:[0-9A-Fa-f:.]*)$`
 	Address string `json:"address"`

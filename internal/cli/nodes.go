@@ -51,6 +51,15 @@ func nodeClients(config *rest.Config) (nodework.Clients, error) {
 	return nodework.Clients{Kube: kube, Objects: objects}, err
 }
 
+// nodes acts with the kubeconfig's own credentials.
+func (t *target) nodes(cmd *cobra.Command) (nodework.Clients, error) {
+	config, err := t.config(cmd)
+	if err != nil {
+		return nodework.Clients{}, err
+	}
+	return nodeClients(config)
+}
+
 // newNodesVerb is a verb that changes nodes and prints what it did.
 func newNodesVerb(use, short, example string, args cobra.PositionalArgs,
 	do func(context.Context, nodework.Clients, []string, io.Writer) error) *cobra.Command {
@@ -64,11 +73,7 @@ func newNodesVerb(use, short, example string, args cobra.PositionalArgs,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, words []string) error {
-			config, err := t.config(cmd)
-			if err != nil {
-				return err
-			}
-			clients, err := nodeClients(config)
+			clients, err := t.nodes(cmd)
 			if err != nil {
 				return err
 			}

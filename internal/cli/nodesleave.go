@@ -52,11 +52,7 @@ func (o *leaveOptions) run(cmd *cobra.Command, args []string) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	config, err := o.config(cmd)
-	if err != nil {
-		return err
-	}
-	clients, err := nodeClients(config)
+	clients, err := o.nodes(cmd)
 	if err != nil {
 		return err
 	}
