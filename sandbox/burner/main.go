@@ -107,9 +107,10 @@ func residentBytes() (int, error) {
 	return (resident - shared) * os.Getpagesize(), nil
 }
 
-const block = 500 << 10 // a multiple of every sector size
+const block = 100 << 10 // a multiple of every sector size
 
-// writeDisk writes blocks with O_DIRECT, so that each is one the device sees.
+// writeDisk writes blocks with O_DIRECT, so that each is one the device sees, or two
+// where the file's next extent begins within it: small blocks make that rare.
 func writeDisk(ctx context.Context, path string, perSecond int) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|unix.O_DIRECT, 0o600)
 	if err != nil {
@@ -122,7 +123,7 @@ func writeDisk(ctx context.Context, path string, perSecond int) error {
 		return err
 	}
 	_, _ = rand.Read(unsafe.Slice(&data[0], block)) // never fails
-	const blocks = 16
+	const blocks = 80
 	return paced(ctx, perSecond, block, func(n int) error {
 		_, err := f.WriteAt(data, int64(n%blocks)*block)
 		return err

@@ -220,16 +220,20 @@ func cloudCores(t *testing.T) (map[int32]cloudCore, error) {
 	if err := json.Unmarshal([]byte(out), &targets); err != nil {
 		return nil, err
 	}
+	// One that is on its way out is an endpoint to its end.
 	pods := map[string]string{}
 	for _, line := range strings.Fields(mustKubectl(t, "-n", "kubeedge", "get", "pods", "-l", "kubeedge=cloudcore",
-		"-o", `jsonpath={range .items[*]}{.status.podIP}={.metadata.name}{"\n"}{end}`)) {
-		ip, pod, _ := strings.Cut(line, "=")
-		pods[ip] = pod
+		"-o", `jsonpath={range .items[*]}{.status.podIP}={.metadata.name}={.metadata.deletionTimestamp}{"\n"}{end}`)) {
+		if f := strings.Split(line, "="); len(f) == 3 && f[2] == "" {
+			pods[f[0]] = f[1]
+		}
 	}
 	cores := map[int32]cloudCore{}
 	for _, target := range targets.Targets {
 		for _, e := range target.Endpoints {
-			cores[target.TunnelPort] = cloudCore{ip: e.Address, pod: pods[e.Address]}
+			if pod := pods[e.Address]; pod != "" {
+				cores[target.TunnelPort] = cloudCore{ip: e.Address, pod: pod}
+			}
 		}
 	}
 	return cores, nil
