@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
 const (
@@ -132,7 +133,7 @@ func (s *site) startHollow(site benchSite, members []batchMember) {
 	file := filepath.Join(s.b.dir(), "enrolments.json")
 	s.b.must(os.WriteFile(file, text, 0o600))
 	s.start(s.host("internet"), nil, filepath.Join(s.b.root, "bin", "standin", "edgesim"),
-		"--enrolments", file, "--console", site.Console.URL, "--pin", pinOf(s.b, site.Console.URL),
+		"--enrolments", file, "--console", site.Console.URL, "--pin", onsite.ConsolePin(s.b, site.Console.URL),
 		"--cloudcore", s.host("control-plane").Addresses[0],
 		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
 }

@@ -8,13 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
-
-	edgeconsole "github.com/edgeway-io/edgeway/internal/edge/console"
 )
 
 // signIn opens a session of the site's viewer.
@@ -107,14 +104,4 @@ func (c *benchConsole) followDelays(ctx context.Context, pod, container string) 
 		}
 	}
 	return delays, nil
-}
-
-// pinOf is the key that a console shows, as a person would compare it once.
-func pinOf(b *bed, consoleURL string) string {
-	u, err := url.Parse(consoleURL)
-	b.must(err)
-	conn, err := tls.Dial("tcp", u.Host, &tls.Config{InsecureSkipVerify: true})
-	b.must(err)
-	defer conn.Close()
-	return edgeconsole.Pin(conn.ConnectionState().PeerCertificates[0])
 }

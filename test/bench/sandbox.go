@@ -95,11 +95,6 @@ func (s *site) netNS(h host) int {
 	return fd
 }
 
-// hollowBeat is the time between two heartbeats of a hollow node. Kubelets renew their
-// leases every 10 s; at that rate a thousand nodes, simulated beside the whole cloud
-// side, leave two processors no time for anything else.
-const hollowBeat = 20 * time.Second
-
 // hollow starts edge nodes without devices, and gives their names. Their Nodes go when
 // the group ends.
 func (s *site) hollow(count int) []string {
@@ -114,12 +109,10 @@ func (s *site) hollow(count int) []string {
 		names = append(names, prefix+strconv.Itoa(n+1))
 	}
 	s.b.undo(func() error { return s.forget(api, names) })
-	// Devices have processors of their own: they do not take the cloud nodes' time.
 	s.start(s.host("internet"), []string{"EDGEWAY_TOKEN=" + string(token.Data["tokendata"])},
-		"nice", "-n", "19", filepath.Join(s.b.root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(count), "--name-prefix", prefix,
+		filepath.Join(s.b.root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(count), "--name-prefix", prefix,
 		"--cloudcore", s.host("control-plane").Addresses[0],
-		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004",
-		"--lease-every", hollowBeat.String())
+		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
 	return names
 }
 
