@@ -47,7 +47,7 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
 		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled),
-		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs):
+		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel):
 		return ExitBadInput
 	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft):
 		return ExitConflict

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/netip"
 	"time"
 
@@ -147,7 +146,7 @@ func (o *joinOptions) complete(args []string) error {
 	if err != nil {
 		return usage(fmt.Errorf("--label: %w", err))
 	}
-	o.request.Labels = maps.Clone(enroll.DefaultLabels())
+	o.request.Labels = enroll.DefaultLabels()
 	for key, value := range labels {
 		if value == nil {
 			return usage(fmt.Errorf("--label %s-: write KEY=VALUE", key))

@@ -175,6 +175,38 @@ func TestUnusableObjectsAreNamed(t *testing.T) {
 	}
 }
 
+// TestAnAddressTwiceInASlice: the API does not refuse that, and the last one counts.
+func TestAnAddressTwiceInASlice(t *testing.T) {
+	m := NewModel()
+	if err := m.SetTargets(&v1alpha1.EdgeRouteTargets{Targets: []v1alpha1.EdgeRouteTarget{
+		{ID: "10351", TunnelPort: 10351, Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.1.0.1", Port: 10003}}},
+		{ID: "10352", TunnelPort: 10352, Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.1.0.2", Port: 10003}}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddr("192.168.1.1")
+	set := func(targets ...string) {
+		t.Helper()
+		var routes []v1alpha1.EdgeRoute
+		for _, target := range targets {
+			routes = append(routes, v1alpha1.EdgeRoute{Node: "e", Address: addr.String(), Ports: []int32{10250}, Target: target})
+		}
+		if err := m.SetSlice("s", routes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, targets := range [][]string{{"10351", "10352"}, {"10352"}, {"10351", "10351", "10352"}} {
+		set(targets...)
+		if to, ok := m.Expect(addr, 10250); !ok || to.Addr().String() != "10.1.0.2" {
+			t.Errorf("with targets %v the address leads to %v (%v), want the last one's CloudCore", targets, to, ok)
+		}
+	}
+	set()
+	if _, ok := m.Expect(addr, 10250); ok {
+		t.Error("the address is still routed")
+	}
+}
+
 func TestExpect(t *testing.T) {
 	m := NewModel()
 	must(t, m.SetSlice("a", []v1alpha1.EdgeRoute{edge("10.0.0.1", "1", 10250), edge("10.0.0.2", "", 10250)}))

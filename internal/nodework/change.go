@@ -22,6 +22,9 @@ import (
 // not have from its enrolment.
 var ErrNotOurs = errors.New("is not from the node's enrolment")
 
+// ErrEdgeLabel is wrapped when the edge label is to be taken off.
+var ErrEdgeLabel = errors.New("makes the node an edge node and stays; let the node leave instead")
+
 // Cordon says whether new pods may be scheduled onto an edge node.
 func (c Clients) Cordon(ctx context.Context, node string, cordoned bool) error {
 	state := v1alpha1.StateActive
@@ -161,7 +164,7 @@ func (l Labels) apply(old map[string]string, strict bool) (map[string]string, er
 			continue
 		}
 		if key == v1alpha1.LabelEdge {
-			return nil, fmt.Errorf("label %s makes the node an edge node and stays; let the node leave instead", key)
+			return nil, fmt.Errorf("label %s %w", key, ErrEdgeLabel)
 		}
 		if _, there := out[key]; !there && strict {
 			return nil, fmt.Errorf("label %s %w; who may change Nodes can use kubectl label", key, ErrNotOurs)

@@ -43,8 +43,8 @@ func TestLabelsThatAreRefused(t *testing.T) {
 	if _, err := missing.apply(nil, false); err != nil {
 		t.Errorf("taking off a label that a Node does not have: %v", err)
 	}
-	if _, err := (Labels{v1alpha1.LabelEdge: nil}).apply(map[string]string{v1alpha1.LabelEdge: "edge"}, false); err == nil {
-		t.Error("the edge label was taken off")
+	if _, err := (Labels{v1alpha1.LabelEdge: nil}).apply(map[string]string{v1alpha1.LabelEdge: "edge"}, false); !errors.Is(err, ErrEdgeLabel) {
+		t.Errorf("taking off the edge label: %v, want ErrEdgeLabel", err)
 	}
 }
 

@@ -109,6 +109,8 @@ func kubeError(err error) error {
 	switch {
 	case errors.Is(err, nodework.ErrCloudNode):
 		return invalid("node", msg, "choose an edge node")
+	case errors.Is(err, nodework.ErrEdgeLabel):
+		return invalid("labels", msg, "let the node leave instead")
 	case errors.Is(err, nodework.ErrPodsLeft):
 		return fail(http.StatusConflict, "DrainTimeout", msg, "wait longer, or force it")
 	case errors.Is(err, nodework.ErrNotOurs):

@@ -4,17 +4,15 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	edgeconsole "github.com/edgeway-io/edgeway/internal/edge/console"
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
 // TestNodesOnTheCommandLine takes a device in, changes it and takes it out again with
@@ -22,7 +20,7 @@ import (
 func TestNodesOnTheCommandLine(t *testing.T) {
 	clean := deviceState(t)
 	join := edgewayCommand(t.Context(), "nodes", "join", spare, "--ip", spareIP, "--label", "site=berlin",
-		"--console", site.Console.URL, "--pin", consolePin(t), "-o", "json", "--wait", "90s")
+		"--console", site.Console.URL, "--pin", onsite.ConsolePin(t, site.Console.URL), "-o", "json", "--wait", "90s")
 	var phases bytes.Buffer
 	join.Stderr = &phases
 	stdout, err := join.StdoutPipe()
@@ -82,7 +80,7 @@ func nodesRefusals(t *testing.T) {
 		code int
 	}{
 		{[]string{"nodes", "label", spare, "kubernetes.io/hostname=x"}, "belongs to Kubernetes", 2},
-		{[]string{"nodes", "label", spare, "node-role.kubernetes.io/edge-"}, "stays", 1},
+		{[]string{"nodes", "label", spare, "node-role.kubernetes.io/edge-"}, "stays", 2},
 		{[]string{"nodes", "label", spare, "nobody-"}, "not from the node's enrolment", 2},
 		{[]string{"nodes", "label", spare, "a"}, "write KEY=VALUE", 2},
 		{[]string{"nodes", "taint", spare, "gpu=yes"}, "write KEY[=VALUE]:EFFECT", 2},
@@ -124,19 +122,4 @@ func wantNode(t *testing.T, path, want string) {
 		}
 		return err
 	})
-}
-
-// consolePin is what a person reads beside the console's certificate.
-func consolePin(t *testing.T) string {
-	t.Helper()
-	u, err := url.Parse(site.Console.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := tls.Dial("tcp", u.Host, &tls.Config{InsecureSkipVerify: true}) // to learn the key
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return edgeconsole.Pin(conn.ConnectionState().PeerCertificates[0])
 }
