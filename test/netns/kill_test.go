@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/edgeway-io/edgeway/internal/netrules"
 )
 
@@ -74,7 +76,7 @@ func TestKilledHalfWay(t *testing.T) {
 			}
 			s.apply(netrules.Trust)
 			if got := s.ruleset(); got != want {
-				t.Fatalf("after round %d:\n%s\nwant:\n%s", round, got, want)
+				t.Fatalf("after round %d, - want, + got:\n%s", round, cmp.Diff(want, got))
 			}
 		}
 		s.expect(s.node, edgeA+":10250", "core1")

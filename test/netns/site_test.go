@@ -248,8 +248,15 @@ var volatile = regexp.MustCompile(`packets \d+ bytes \d+`)
 // ruleset is what the node's kernel holds, without its counters.
 func (s *site) ruleset() string { return s.kind.dump(s.node) }
 
+// nftSets are the sets in a list of nft's.
+var nftSets = regexp.MustCompile(`(?ms)^\tset .*?^\t}\n`)
+
+// dumpNFT puts the sets in order: the kernel lists them as they were made.
 func dumpNFT(node *lab.NS) string {
-	return volatile.ReplaceAllString(node.Exec("nft", "list", "ruleset"), "")
+	out := volatile.ReplaceAllString(node.Exec("nft", "list", "ruleset"), "")
+	sets := nftSets.FindAllString(out, -1)
+	slices.Sort(sets)
+	return nftSets.ReplaceAllString(out, "") + strings.Join(sets, "")
 }
 
 // comments are lines that tell time and counts.

@@ -57,11 +57,13 @@ type correction struct {
 	// sizes are how many addresses every set of edge addresses should have.
 	sizes map[string]int
 	place placement
-	seen  map[netip.Addr]struct{}
+	// seen are the right addresses of one set, with the number of the last list that
+	// had them.
+	seen map[netip.Addr]uint8
 }
 
 func correct(c *conn, p netrules.Plan, want layout, tx *batch) error {
-	fix := correction{conn: c, plan: p, want: want, tx: tx, sizes: map[string]int{}, place: placement{}, seen: map[netip.Addr]struct{}{}}
+	fix := correction{conn: c, plan: p, want: want, tx: tx, sizes: map[string]int{}, place: placement{}, seen: map[netip.Addr]uint8{}}
 	for addr, key := range p.Members {
 		for _, name := range fix.place.sets(addr.Is6(), key) {
 			fix.sizes[name]++
@@ -79,23 +81,35 @@ func correct(c *conn, p netrules.Plan, want layout, tx *batch) error {
 	return nil
 }
 
-// reads of a set in which something seems to be missing.
-const reads = 2
+// reads of a set whose list seems not to be whole.
+const reads = 3
 
 // edges corrects a set of edge addresses. While the kernel rearranges a set, as it
 // does for a moment after many were added, its list has some twice and others not at
-// all: what is missing must be missing from a second list too.
+// all. So a list with doubles is no proof that nothing else is there, and what is
+// missing must be missing from every list.
 func (f *correction) edges(s set) error {
 	clear(f.seen)
 	var wrong []element
-	for n := 0; n < reads && (n == 0 || len(f.seen) < f.sizes[s.name]); n++ {
-		err := f.conn.readElements(s.name, nothing, func(key []byte, end bool) {
+	list, doubles := uint8(0), false
+	others := map[element]struct{}{} // of this list
+	reset := func() {
+		list, doubles = list+1, false
+		clear(others)
+	}
+	for n := 0; n < reads && (n == 0 || doubles || len(f.seen) < f.sizes[s.name]); n++ {
+		err := f.conn.readElements(s.name, reset, func(key []byte, end bool) {
 			addr, ok := netip.AddrFromSlice(key)
 			if ok && f.belongs(addr, s.name) {
-				f.seen[addr] = struct{}{}
+				doubles = doubles || f.seen[addr] == list
+				f.seen[addr] = list
 				return
 			}
-			wrong = append(wrong, element{key: string(key), end: end})
+			e := element{key: string(key), end: end}
+			_, again := others[e]
+			doubles = doubles || again
+			others[e] = struct{}{}
+			wrong = append(wrong, e)
 		})
 		if err != nil {
 			return err
