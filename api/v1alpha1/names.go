@@ -43,6 +43,9 @@ const (
 
 	// LabelEnrollment on a pod names the enrolment that it probes.
 	LabelEnrollment = "edgeway.io/enrollment"
+	// LabelCode on an enrolment is the beginning of spec.codeHash, by which a code's
+	// enrolment is found without reading all of them.
+	LabelCode = "edgeway.io/code"
 	// AnnotationCordonedBy on a Node says that edge-watcher cordoned it for an
 	// enrolment, so that only such a cordon is ever taken back.
 	AnnotationCordonedBy = "edgeway.io/cordoned-by"

@@ -49,6 +49,10 @@ func normalizeCode(code string) string {
 	return confusables.Replace(strings.ToUpper(strings.TrimSpace(code)))
 }
 
+// codeLabel is the value of LabelCode: 64 bits, which tell codes apart and are no
+// help in guessing the 140 of one.
+func codeLabel(hash string) string { return hash[:16] }
+
 func hashSecret(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])

@@ -32,9 +32,11 @@ func New(ctx context.Context, user client.Client, r Request) (*v1alpha1.EdgeEnro
 	if err != nil {
 		return nil, "", err
 	}
+	hash := HashCode(code)
 	e := &v1alpha1.EdgeEnrollment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.JoinNamespace, GenerateName: objectBase(r.NodeName) + "-"},
-		Spec:       r.spec(HashCode(code)),
+		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.JoinNamespace, GenerateName: objectBase(r.NodeName) + "-",
+			Labels: map[string]string{v1alpha1.LabelCode: codeLabel(hash)}},
+		Spec: r.spec(hash),
 	}
 	if err := user.Create(ctx, e); err != nil {
 		return nil, "", fmt.Errorf("creating the enrolment of edge node %q: %w", r.NodeName, err)

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -78,10 +79,30 @@ func (r *Redeemer) Lookup(ctx context.Context, code string) (*v1alpha1.EdgeEnrol
 
 // Status tells how far the join of the token's holder has come.
 func (r *Redeemer) Status(ctx context.Context, statusToken string) (*v1alpha1.EdgeEnrollment, error) {
-	hash := hashSecret(statusToken)
-	return r.match(ctx, ErrStatusToken, func(e *v1alpha1.EdgeEnrollment) bool {
-		return sameHash(e.Status.StatusTokenHash, hash)
-	})
+	name, _, _ := strings.Cut(statusToken, statusSeparator)
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return nil, ErrStatusToken
+	}
+	e := &v1alpha1.EdgeEnrollment{}
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: v1alpha1.JoinNamespace, Name: name}, e)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, ErrStatusToken
+	case err != nil:
+		return nil, fmt.Errorf("reading enrolment %s: %w", name, err)
+	case !sameHash(e.Status.StatusTokenHash, hashSecret(statusToken)):
+		return nil, ErrStatusToken
+	}
+	return e, nil
+}
+
+// statusSeparator is between an enrolment's name and the secret part of its status
+// token. Names of objects have none.
+const statusSeparator = "/"
+
+func newStatusToken(e *v1alpha1.EdgeEnrollment) (string, error) {
+	secret, err := NewCode()
+	return e.Name + statusSeparator + secret, err
 }
 
 // Lookup is what a device may know of an enrolment before it joins.
@@ -96,30 +117,22 @@ func CloudCore(c v1alpha1.CloudCoreAddress) wire.CloudCore {
 		CertPort: int(c.CertPort), TunnelPort: int(c.TunnelPort)}
 }
 
+// find the enrolment of a code. One that was not made by this package may lack the
+// label, so all are looked at before a code is unknown.
 func (r *Redeemer) find(ctx context.Context, code string) (*v1alpha1.EdgeEnrollment, error) {
 	hash := HashCode(code)
-	return r.match(ctx, ErrCodeUnknown, func(e *v1alpha1.EdgeEnrollment) bool {
-		return sameHash(e.Spec.CodeHash, hash)
-	})
-}
-
-// match looks at every enrolment, whether one has matched already or not, so
-// that the time it takes says nothing.
-func (r *Redeemer) match(ctx context.Context, none *wire.Error, is func(*v1alpha1.EdgeEnrollment) bool) (*v1alpha1.EdgeEnrollment, error) {
-	var list v1alpha1.EdgeEnrollmentList
-	if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
-		return nil, fmt.Errorf("listing enrolments: %w", err)
-	}
-	var found *v1alpha1.EdgeEnrollment
-	for i := range list.Items {
-		if is(&list.Items[i]) {
-			found = &list.Items[i]
+	for _, among := range [][]client.ListOption{{client.MatchingLabels{v1alpha1.LabelCode: codeLabel(hash)}}, nil} {
+		var list v1alpha1.EdgeEnrollmentList
+		if err := r.client.List(ctx, &list, append(among, client.InNamespace(v1alpha1.JoinNamespace))...); err != nil {
+			return nil, fmt.Errorf("listing enrolments: %w", err)
+		}
+		for i := range list.Items {
+			if sameHash(list.Items[i].Spec.CodeHash, hash) {
+				return &list.Items[i], nil
+			}
 		}
 	}
-	if found == nil {
-		return nil, none
-	}
-	return found, nil
+	return nil, ErrCodeUnknown
 }
 
 // acceptable says why the code may not be used, in the order in which a person
@@ -174,10 +187,6 @@ func refusal(e *v1alpha1.EdgeEnrollment) error {
 // claim marks the code used with one compare-and-set write: of two devices with
 // one code the slower gets ErrCodeUsed.
 func (r *Redeemer) claim(ctx context.Context, code string, csrPEM []byte) (*v1alpha1.EdgeEnrollment, string, error) {
-	token, err := NewCode()
-	if err != nil {
-		return nil, "", err
-	}
 	for {
 		e, err := r.find(ctx, code)
 		if err != nil {
@@ -185,6 +194,10 @@ func (r *Redeemer) claim(ctx context.Context, code string, csrPEM []byte) (*v1al
 		}
 		if err := r.claimable(e, csrPEM); err != nil {
 			return nil, "", r.noted(ctx, e, err)
+		}
+		token, err := newStatusToken(e)
+		if err != nil {
+			return nil, "", err
 		}
 		accepted(e, r.now())
 		e.Status.StatusTokenHash = hashSecret(token)

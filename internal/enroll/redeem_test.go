@@ -86,8 +86,46 @@ func TestRedeemOnce(t *testing.T) {
 	if err != nil || e.Spec.NodeName != "jetson-xavier" {
 		t.Errorf("the status token gets %v", err)
 	}
-	if _, err := r.Status(t.Context(), "nonsense"); !errors.Is(err, ErrStatusToken) {
-		t.Errorf("another token gets %v", err)
+	for _, other := range []string{"nonsense", "", "..", "/", "../x", e.Name, e.Name + "/", e.Name + "/7K3M", b.StatusToken + "A", "other" + again.StatusToken} {
+		if _, err := r.Status(t.Context(), other); !errors.Is(err, ErrStatusToken) {
+			t.Errorf("token %q gets %v", other, err)
+		}
+	}
+}
+
+// A code that this package made is found without reading everybody's enrolment.
+func TestACodeIsFoundByItsLabel(t *testing.T) {
+	var lists []string
+	c := interceptor.NewClient(cluster(t, false, enrolment("OTHER", nil)).(client.WithWatch), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			o := (&client.ListOptions{}).ApplyOptions(opts)
+			if o.LabelSelector == nil {
+				lists = append(lists, "all")
+			} else {
+				lists = append(lists, o.LabelSelector.String())
+			}
+			return c.List(ctx, list, opts...)
+		}})
+	request := goodRequest()
+	request.NodeName, request.NodeIP = "edge-2", "192.168.100.2"
+	e, code, err := New(t.Context(), cluster(t, false), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.ResourceVersion, e.Name, e.CreationTimestamp = "", "edge-2-x", metav1.NewTime(now)
+	if err := c.Create(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	r := redeemer(c)
+	if spec, err := r.Lookup(t.Context(), code); err != nil || spec.NodeName != "edge-2" {
+		t.Errorf("the code gives %+v, %v", spec, err)
+	}
+	if len(lists) != 1 || lists[0] == "all" {
+		t.Errorf("lists were of %v, want one by label", lists)
+	}
+	// One that another program made has no label.
+	if spec, err := r.Lookup(t.Context(), "other"); err != nil || spec.NodeName != "jetson-xavier" {
+		t.Errorf("the code of an enrolment without label gives %+v, %v", spec, err)
 	}
 }
 

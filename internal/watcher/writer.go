@@ -10,6 +10,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -27,6 +28,8 @@ type writer struct {
 	// live reads past the cache.
 	live  client.Reader
 	wrote func(verb string)
+	// own are slices as this writer left them, by name, until the cache has them.
+	own map[string]*v1alpha1.EdgeRouteSlice
 }
 
 // write applies a plan: targets first, so that no slice names one that is unknown.
@@ -42,11 +45,26 @@ func (w *writer) write(ctx context.Context, plan routes.Plan, guard *v1alpha1.Ed
 	byName := make(map[string]*v1alpha1.EdgeRouteSlice, len(list.Items))
 	existing := make([]routes.Slice, len(list.Items))
 	for i := range list.Items {
-		item := &list.Items[i]
+		item := w.latest(&list.Items[i])
 		byName[item.Name] = item
 		existing[i] = routes.Slice{Name: item.Name, Routes: item.Routes}
 	}
 	return w.writeSlices(ctx, byName, routes.Reslice(existing, plan.Routes), cause)
+}
+
+// latest is the slice as this writer left it if the cache does not have that yet:
+// where changes follow each other closely, each would be refused once otherwise.
+func (w *writer) latest(cached *v1alpha1.EdgeRouteSlice) *v1alpha1.EdgeRouteSlice {
+	own := w.own[cached.Name]
+	if own == nil {
+		return cached
+	}
+	age, err := resourceversion.CompareResourceVersion(own.ResourceVersion, cached.ResourceVersion)
+	if err != nil || age <= 0 {
+		delete(w.own, cached.Name)
+		return cached
+	}
+	return own
 }
 
 func (w *writer) writeTargets(ctx context.Context, targets []v1alpha1.EdgeRouteTarget, guard *v1alpha1.EdgeRouteGuard, cause time.Time) error {
@@ -108,8 +126,13 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: *byName[s.Name].ObjectMeta.DeepCopy()}
 		fill(obj, s.Routes, cause)
 		if err := w.update(ctx, obj); err != nil {
+			delete(w.own, s.Name) // what is there now, only the cache can tell
 			return err
 		}
+		if w.own == nil {
+			w.own = map[string]*v1alpha1.EdgeRouteSlice{}
+		}
+		w.own[s.Name] = obj
 	}
 	for _, name := range changes.Delete {
 		if err := w.delete(ctx, byName[name]); err != nil {

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Schemas } from '../src/api/client';
-import { closePages, launch, look, open, signIn, site } from './site';
+import { closePages, launch, look, open, signIn, site, variants } from './site';
 
 const { console: served, tokens } = site();
 const many = 10_000;
@@ -77,4 +77,47 @@ test('ten thousand nodes scroll, sort and filter, with few rows in the document'
   await expect.poll(() => rows.count()).toBe(10);
   expect(await look(page, 'ten thousand nodes')).toEqual([]);
   expect(errors.filter((e) => !e.includes('status of 403'))).toEqual([]); // the viewer may not see who is joining
+});
+
+const edited = 'jetson-xavier';
+
+async function metadata(page: Page): Promise<Pick<Schemas['NodeDetail'], 'labels' | 'taints'>> {
+  return (await (await page.request.get(`/api/v1/clusters/sandbox/nodes/${edited}`)).json()) as Schemas['NodeDetail'];
+}
+
+test.each(variants)('labels and taints are edited in $language, $theme', async ({ language, theme }) => {
+  const { page, errors } = await open(browser, served.url, language, theme);
+  await signIn(page, tokens.admin);
+  await page.goto(`/clusters/sandbox/nodes/${edited}?tab=metadata`);
+  const before = await metadata(page);
+  const edit = page.getByRole('button', { name: language === 'en' ? 'Edit labels and taints' : '编辑标签和污点' });
+  await edit.click();
+  const dialog = page.getByRole('dialog');
+  expect(await look(page, 'labels and taints')).toEqual([]);
+  // Kubernetes' own are not in it, so one row is added to each list.
+  const rows = dialog.locator('.ew-form-row');
+  const had = await rows.count();
+  await dialog.getByRole('button', { name: language === 'en' ? 'Add a label' : '添加标签' }).click();
+  await expect.poll(() => rows.count()).toBe(had + 1);
+  const n = Object.keys(before.labels).filter((key) => !/(^|\.)(kubernetes|k8s)\.io\//.test(key)).length;
+  const row = rows.nth(n).getByRole('textbox');
+  await row.first().fill('not a key');
+  await row.last().fill('roof');
+  const save = dialog.locator('button[type=submit]');
+  await save.click();
+  await dialog.getByText('not a key').first().waitFor();
+  await page.locator('#metadata-labels-help').waitFor();
+  expect(await look(page, 'a refused label')).toEqual([]);
+  expect(await metadata(page)).toMatchObject({ labels: before.labels, taints: before.taints });
+  await row.first().fill('shop.example/place');
+  await save.click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.getByText('shop.example/place').first().waitFor();
+  expect((await metadata(page)).labels['shop.example/place']).toBe('roof');
+  await edit.click();
+  await rows.nth(n).getByRole('button').click();
+  await save.click();
+  await dialog.waitFor({ state: 'detached' });
+  expect((await metadata(page)).labels).toEqual(before.labels);
+  expect(errors.filter((e) => !e.includes('status of 422'))).toEqual([]);
 });

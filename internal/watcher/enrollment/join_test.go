@@ -1,6 +1,8 @@
 package enrollment
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
@@ -187,6 +191,51 @@ func TestALostProbeIsReplaced(t *testing.T) {
 	second := s.probes()
 	if len(second) != 1 || second[0].Name == first[0].Name {
 		t.Errorf("there are %d probes; the lost one was not replaced", len(second))
+	}
+}
+
+// CloudCore may have lost a probe, and then nobody confirms that it has ended.
+func TestAProbeThatNobodyEndsIsTakenAway(t *testing.T) {
+	var graces []int64
+	s := newSite(t)
+	s.r.client = interceptor.NewClient(s.c.(client.WithWatch), interceptor.Funcs{
+		Delete: func(_ context.Context, _ client.WithWatch, _ client.Object, opts ...client.DeleteOption) error {
+			graces = append(graces, *(&client.DeleteOptions{}).ApplyOptions(opts).GracePeriodSeconds)
+			return nil
+		}})
+	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe", CreationTimestamp: metav1.NewTime(s.now)}}
+	if left := s.r.patience(&pod); left != probeLost {
+		t.Errorf("a new probe has %s to start, want %s", left, probeLost)
+	}
+	going := pod
+	going.DeletionTimestamp = &metav1.Time{Time: s.now.Add(time.Minute)}
+	if left := s.r.patience(&going); left != time.Minute+probeLost {
+		t.Errorf("a probe that is being deleted has %s to go, want %s", left, time.Minute+probeLost)
+	}
+	if err := s.r.deletePods(t.Context(), []corev1.Pod{pod, going}); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(graces, []int64{1, 0}) {
+		t.Errorf("the graces are %v, want one second and then none", graces)
+	}
+}
+
+func TestASlowNodeIsAskedLessOften(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.run("e")
+	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
+	s.run("e")
+	up := s.now
+	s.runProbe("e")
+	s.log = ""
+	for after, want := range map[time.Duration]time.Duration{0: time.Second, 5 * time.Second: time.Second, time.Minute: 6 * time.Second, time.Hour: 10 * time.Second} {
+		s.now = up.Add(after)
+		key := client.ObjectKey{Namespace: v1alpha1.JoinNamespace, Name: "e"}
+		result, err := s.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+		if err != nil || result.RequeueAfter != want {
+			t.Errorf("%s after the tunnel came up the node is looked at again after %s (%v), want %s", after, result.RequeueAfter, err, want)
+		}
 	}
 }
 

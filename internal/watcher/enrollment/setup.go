@@ -11,9 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
@@ -63,12 +66,38 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing enrolments by node name: %w", err)
 	}
+	probes, err := probeSource(mgr)
+	if err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("enrollment").
 		For(&v1alpha1.EdgeEnrollment{}).
 		WatchesRawSource(nodes.Source{Store: store, Requests: r.enrolmentsOf}).
+		WatchesRawSource(probes).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
+}
+
+// probeSource wakes an enrolment when its probe pod changes, from a cache of its own:
+// the manager's must not be limited to these pods. What is decided, is decided on the
+// pods as the API server has them.
+func probeSource(mgr ctrl.Manager) (source.Source, error) {
+	pods, err := cache.New(mgr.GetConfig(), cache.Options{
+		Scheme: mgr.GetScheme(),
+		Mapper: mgr.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Pod{}: {Namespaces: map[string]cache.Config{v1alpha1.JoinNamespace: {}}, Transform: cache.TransformStripManagedFields()},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the cache of probe pods: %w", err)
+	}
+	if err := mgr.Add(pods); err != nil {
+		return nil, fmt.Errorf("adding the cache of probe pods: %w", err)
+	}
+	owner := handler.EnqueueRequestForOwner(mgr.GetScheme(), mgr.GetRESTMapper(), &v1alpha1.EdgeEnrollment{})
+	return source.Kind(pods, client.Object(&corev1.Pod{}), owner), nil
 }
 
 // NodeNameOf is the value of IndexNodeName.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,7 +18,9 @@ import (
 )
 
 const (
-	verifyEvery = time.Second
+	// verifyEvery is how often a node is looked at that has just come up, and
+	// verifyAtLeast how often one that takes long.
+	verifyEvery, verifyAtLeast = time.Second, 10 * time.Second
 	// CloudCore can lose a pod that is bound while its node registers; such a pod
 	// never shows a container state, and a new one runs at once.
 	probeLost = 20 * time.Second
@@ -32,21 +35,21 @@ func (r *Reconciler) verify(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ct
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	again := ctrl.Result{RequeueAfter: verifyEvery}
+	again := ctrl.Result{RequeueAfter: r.pace(e)}
 	if len(pods) == 0 {
 		if err := r.client.Create(ctx, r.probePod(e)); err != nil {
 			return ctrl.Result{}, fmt.Errorf("creating the probe pod for %q: %w", e.Spec.NodeName, err)
 		}
 		r.set(e, v1alpha1.ConditionVerified, false, "ProbeStarting", "the probe pod was created")
-		return again, nil
+		return ctrl.Result{RequeueAfter: probeLost}, nil
 	}
 	pod := &pods[0]
 	if why := waiting(pod); why != "" {
 		r.set(e, v1alpha1.ConditionVerified, false, "ProbeNotRunning", why)
-		if r.lost(pod) {
-			return again, r.deletePods(ctx, pods)
+		if left := r.patience(pod); left > 0 {
+			return ctrl.Result{RequeueAfter: left}, nil // a change of the pod comes by itself
 		}
-		return again, nil
+		return again, r.deletePods(ctx, pods)
 	}
 	if reason, err := r.readAll(ctx, e, pod); err != nil {
 		r.set(e, v1alpha1.ConditionVerified, false, reason, err.Error())
@@ -55,6 +58,16 @@ func (r *Reconciler) verify(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ct
 	r.set(e, v1alpha1.ConditionVerified, true, "Read", "a log line and the node's summary were read through the tunnel")
 	advance(e, v1alpha1.PhaseVerified)
 	return ctrl.Result{}, r.deletePods(ctx, pods)
+}
+
+// pace grows with the time that a node takes: hundreds that wait for a slow image
+// must not keep the API server from those that arrive.
+func (r *Reconciler) pace(e *v1alpha1.EdgeEnrollment) time.Duration {
+	up := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionTunnelUp)
+	if up == nil {
+		return verifyEvery
+	}
+	return min(max(r.o.Now().Sub(up.LastTransitionTime.Time)/10, verifyEvery), verifyAtLeast)
 }
 
 func (r *Reconciler) readAll(ctx context.Context, e *v1alpha1.EdgeEnrollment, pod *corev1.Pod) (reason string, err error) {
@@ -118,12 +131,16 @@ func waiting(pod *corev1.Pod) string {
 	return "the probe's container has not started yet"
 }
 
-func (r *Reconciler) lost(pod *corev1.Pod) bool {
-	patience := probeLost
+// patience is what is left of the time that a pod has to start, or to go.
+func (r *Reconciler) patience(pod *corev1.Pod) time.Duration {
+	most, since := probeLost, pod.CreationTimestamp.Time
 	if len(pod.Status.ContainerStatuses) > 0 {
-		patience = probeStuck
+		most = probeStuck
 	}
-	return r.o.Now().Sub(pod.CreationTimestamp.Time) > patience
+	if !pod.DeletionTimestamp.IsZero() {
+		most, since = probeLost, pod.DeletionTimestamp.Time
+	}
+	return since.Add(most).Sub(r.o.Now())
 }
 
 func (r *Reconciler) probePods(ctx context.Context, e *v1alpha1.EdgeEnrollment) ([]corev1.Pod, error) {
@@ -135,10 +152,15 @@ func (r *Reconciler) probePods(ctx context.Context, e *v1alpha1.EdgeEnrollment) 
 	return list.Items, nil
 }
 
-// deletePods does not wait for the node: a probe holds nothing worth a farewell.
+// deletePods gives the node a moment, but not twice: a pod that CloudCore has lost is
+// one that nobody confirms the end of, and a probe holds nothing worth a farewell.
 func (r *Reconciler) deletePods(ctx context.Context, pods []corev1.Pod) error {
 	for i := range pods {
-		if err := r.client.Delete(ctx, &pods[i], client.GracePeriodSeconds(1)); client.IgnoreNotFound(err) != nil {
+		grace := client.GracePeriodSeconds(1)
+		if !pods[i].DeletionTimestamp.IsZero() {
+			grace = 0
+		}
+		if err := r.client.Delete(ctx, &pods[i], grace); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting probe pod %s: %w", pods[i].Name, err)
 		}
 	}

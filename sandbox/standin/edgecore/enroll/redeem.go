@@ -21,19 +21,31 @@ const redeemPath = "/api/v1/join/redeem"
 // SHA-256 of its public key.
 type Console struct{ URL, Pin string }
 
-// Redeem trades a join code for CloudCore's CA certificate (DER) and a certificate of
-// the node.
-func Redeem(ctx context.Context, c Console, node, code string) (ca []byte, pair pki.Pair, err error) {
+// Redemption of one join code. A code is good for one key, so one whose answer got
+// lost is tried again with the same.
+type Redemption struct {
+	body []byte
+	key  []byte // DER
+}
+
+// NewRedemption makes the node's key and its request for a certificate.
+func NewRedemption(node, code string) (*Redemption, error) {
 	csr, key, err := pki.NewCSR(CommonName(node), []string{"system:nodes"})
 	if err != nil {
-		return nil, pki.Pair{}, err
+		return nil, err
 	}
 	body, err := json.Marshal(map[string]string{"code": code,
 		"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))})
 	if err != nil {
-		return nil, pki.Pair{}, err
+		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+redeemPath, bytes.NewReader(body))
+	return &Redemption{body: body, key: key}, nil
+}
+
+// At trades the code for CloudCore's CA certificate (DER) and a certificate of the
+// node.
+func (r *Redemption) At(ctx context.Context, c Console) (ca []byte, pair pki.Pair, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+redeemPath, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, pki.Pair{}, fmt.Errorf("redeem a code: %w", err)
 	}
@@ -51,7 +63,7 @@ func Redeem(ctx context.Context, c Console, node, code string) (ca []byte, pair 
 	if cert == nil || root == nil {
 		return nil, pki.Pair{}, fmt.Errorf("%w: the console's answer has no certificates", ErrRefused)
 	}
-	return root.Bytes, pki.Pair{Cert: cert.Bytes, Key: key}, nil
+	return root.Bytes, pki.Pair{Cert: cert.Bytes, Key: r.key}, nil
 }
 
 // pinned says whether the console has the key that it should have.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/edgeway-io/edgeway/sandbox/standin/tunnel"
 )
@@ -86,9 +87,16 @@ func (s *session) sendChunks(id uint64, from io.Reader) error {
 	}
 }
 
+// lineReaders hold the longest line that fits a frame. A hollow node's figures are
+// read many times a second, and a megabyte for each would be most of the work.
+var lineReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, tunnel.MaxData) }}
+
 // sendLines sends one line a frame, the last with a line's end even if it had none.
 func (s *session) sendLines(id uint64, from io.Reader) error {
-	lines := bufio.NewReaderSize(from, tunnel.MaxData)
+	lines := lineReaders.Get().(*bufio.Reader)
+	defer lineReaders.Put(lines)
+	lines.Reset(from)
+	defer lines.Reset(nil)
 	for {
 		line, err := lines.ReadSlice('\n') // a line beyond 1 MiB goes in pieces
 		if len(line) > 0 {

@@ -12,8 +12,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
+	typedcoordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 )
 
 const (
@@ -24,10 +27,37 @@ const (
 	statusEvery = 30
 )
 
+// clients share one connection.
+type clients struct {
+	// nodes speaks JSON: CloudCore changes what a node says about itself, and reads
+	// nothing else.
+	nodes typedcorev1.NodeInterface
+	// leases are most of what a node sends; they are passed on unseen.
+	leases typedcoordinationv1.LeaseInterface
+}
+
+func newClients(conf *rest.Config) (*clients, error) {
+	transport, err := rest.HTTPClientFor(conf)
+	if err != nil {
+		return nil, err
+	}
+	json, binary := rest.CopyConfig(conf), rest.CopyConfig(conf)
+	json.ContentType, binary.ContentType = runtime.ContentTypeJSON, runtime.ContentTypeProtobuf
+	core, err := typedcorev1.NewForConfigAndClient(json, transport)
+	if err != nil {
+		return nil, err
+	}
+	coordination, err := typedcoordinationv1.NewForConfigAndClient(binary, transport)
+	if err != nil {
+		return nil, err
+	}
+	return &clients{nodes: core.Nodes(), leases: coordination.Leases(corev1.NamespaceNodeLease)}, nil
+}
+
 // live registers the node and keeps it Ready until ctx ends.
-func (n *node) live(ctx context.Context, client kubernetes.Interface) error {
+func (n *node) live(ctx context.Context, api *clients) error {
 	for beat := 0; ; {
-		err := n.beat(ctx, client, beat%statusEvery == 0)
+		err := n.beat(ctx, api, beat%statusEvery == 0)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -45,13 +75,13 @@ func (n *node) live(ctx context.Context, client kubernetes.Interface) error {
 	}
 }
 
-func (n *node) beat(ctx context.Context, client kubernetes.Interface, whole bool) error {
+func (n *node) beat(ctx context.Context, api *clients, whole bool) error {
 	if whole {
-		if err := n.register(ctx, client); err != nil {
+		if err := n.register(ctx, api); err != nil {
 			return err
 		}
 	}
-	if err := n.renew(ctx, client); err != nil {
+	if err := n.renew(ctx, api); err != nil {
 		n.lease = nil // it may be gone, or another's
 		return fmt.Errorf("renew the lease: %w", err)
 	}
@@ -59,26 +89,25 @@ func (n *node) beat(ctx context.Context, client kubernetes.Interface, whole bool
 }
 
 // renew updates the lease as it was last seen, as kubelets do.
-func (n *node) renew(ctx context.Context, client kubernetes.Interface) (err error) {
-	leases := client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
+func (n *node) renew(ctx context.Context, api *clients) (err error) {
 	if n.lease == nil {
-		n.lease, err = leases.Get(ctx, n.name, metav1.GetOptions{})
+		n.lease, err = api.leases.Get(ctx, n.name, metav1.GetOptions{})
 	}
 	now, seconds := metav1.NowMicro(), int32(40)
 	spec := coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
 	switch {
 	case apierrors.IsNotFound(err):
 		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: n.name}, Spec: spec}
-		n.lease, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+		n.lease, err = api.leases.Create(ctx, lease, metav1.CreateOptions{})
 	case err == nil:
 		n.lease.Spec = spec
-		n.lease, err = leases.Update(ctx, n.lease, metav1.UpdateOptions{})
+		n.lease, err = api.leases.Update(ctx, n.lease, metav1.UpdateOptions{})
 	}
 	return err
 }
 
 // register makes the Node, if there is none, and writes its status.
-func (n *node) register(ctx context.Context, client kubernetes.Interface) error {
+func (n *node) register(ctx context.Context, api *clients) error {
 	status := n.status()
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{
@@ -90,9 +119,9 @@ func (n *node) register(ctx context.Context, client kubernetes.Interface) error 
 	if err != nil {
 		return fmt.Errorf("encode the status: %w", err)
 	}
-	_, err = client.CoreV1().Nodes().Patch(ctx, n.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	_, err = api.nodes.Patch(ctx, n.name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	if apierrors.IsNotFound(err) {
-		_, err = client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+		_, err = api.nodes.Create(ctx, node, metav1.CreateOptions{})
 	}
 	if err != nil {
 		return fmt.Errorf("register: %w", err)

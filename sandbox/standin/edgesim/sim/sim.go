@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/sandbox/standin/edgecore/enroll"
@@ -77,6 +76,7 @@ type node struct {
 	conf     Config
 	name, ip string
 	code     string
+	redeem   *enroll.Redemption // of code, once it was tried
 	figures  figures
 	lease    *coordinationv1.Lease // as last seen
 }
@@ -94,9 +94,9 @@ func (n *node) run(ctx context.Context, gate chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(n.apiConfig(ca, pair))
+	api, err := newClients(n.apiConfig(ca, pair))
 	if err != nil {
-		return fmt.Errorf("client of %s: %w", n.name, err)
+		return fmt.Errorf("clients of %s: %w", n.name, err)
 	}
 	backend := newBackend(n.figures.handler(n.name))
 	tunnel := &stream.Client{
@@ -104,7 +104,7 @@ func (n *node) run(ctx context.Context, gate chan struct{}) error {
 		TLS: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return n.live(ctx, client) })
+	group.Go(func() error { return n.live(ctx, api) })
 	group.Go(func() error { return tunnel.Run(ctx) })
 	group.Go(func() error { return backend.run(ctx) })
 	return group.Wait()
@@ -134,9 +134,20 @@ func (n *node) enrol(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair,
 // certificate of the node, by its code or by KubeEdge's token.
 func (n *node) certificate(ctx context.Context) ([]byte, pki.Pair, error) {
 	if n.code != "" {
-		return enroll.Redeem(ctx, n.conf.Console, n.name, n.code)
+		return n.redeemed(ctx)
 	}
 	return enroll.Fetch(ctx, enroll.Request{Node: n.name, Server: "https://" + n.address(n.conf.CertPort), Token: n.conf.Token})
+}
+
+func (n *node) redeemed(ctx context.Context) ([]byte, pki.Pair, error) {
+	if n.redeem == nil {
+		r, err := enroll.NewRedemption(n.name, n.code)
+		if err != nil {
+			return nil, pki.Pair{}, err
+		}
+		n.redeem = r
+	}
+	return n.redeem.At(ctx, n.conf.Console)
 }
 
 func (n *node) apiConfig(ca []byte, pair pki.Pair) *rest.Config {
@@ -147,9 +158,6 @@ func (n *node) apiConfig(ca []byte, pair pki.Pair) *rest.Config {
 		Host:    "https://" + n.address(n.conf.HubPort),
 		QPS:     -1, // a node asks little, and all of them together are the point
 		Timeout: 30 * time.Second,
-		ContentConfig: rest.ContentConfig{
-			ContentType: "application/json",
-		},
 		TLSClientConfig: rest.TLSClientConfig{
 			CAData:   encode(pki.BlockCertificate, ca),
 			CertData: encode(pki.BlockCertificate, pair.Cert),
