@@ -4,7 +4,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // MaxRoutesPerSlice bounds an EdgeRouteSlice, so that one node's change costs
 // one small write however many edge nodes there are.
-const MaxRoutesPerSlice = 250
+const MaxRoutesPerSlice = 100
 
 // EdgeRouteSlice carries the routes of up to MaxRoutesPerSlice edge nodes.
 // edge-watcher writes it; every iptables-operator reads it.
@@ -19,9 +19,9 @@ type EdgeRouteSlice struct {
 
 	// Routes of this slice, one per edge node and address, ordered by node name. The
 	// list has one writer and is written as a whole, so the API server need not track
-	// the owners of 250 entries at every write.
+	// the owners of 100 entries at every write.
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=250
+	// +kubebuilder:validation:MaxItems=100
 	Routes []EdgeRoute `json:"routes"`
 }
 

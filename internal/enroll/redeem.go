@@ -36,9 +36,12 @@ type Bundle struct {
 type Redeemer struct {
 	client client.Client
 	now    func() time.Time
-	// patience bounds the wait for edge-watcher's signature, poll is how often to look.
+	// patience bounds the wait for edge-watcher's signature, poll is how soon to look.
 	patience, poll time.Duration
 }
+
+// maxPoll bounds how rarely a redemption looks for its certificate.
+const maxPoll = time.Second
 
 // NewRedeemer makes a Redeemer. now is the clock, time.Now outside tests.
 func NewRedeemer(sa client.Client, now func() time.Time) *Redeemer {
@@ -240,12 +243,12 @@ func used(e *v1alpha1.EdgeEnrollment) bool {
 }
 
 // await polls rather than watches: the ServiceAccount needs one verb less, and
-// signing takes well under a second.
+// signing takes well under a second. Where it takes longer, because hundreds join at a
+// time, it looks less and less often.
 func (r *Redeemer) await(ctx context.Context, e *v1alpha1.EdgeEnrollment) (*v1alpha1.EdgeEnrollment, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
-	tick := time.NewTicker(r.poll)
-	defer tick.Stop()
+	pause := r.poll
 	key := client.ObjectKeyFromObject(e)
 	for {
 		var now v1alpha1.EdgeEnrollment
@@ -268,7 +271,8 @@ func (r *Redeemer) await(ctx context.Context, e *v1alpha1.EdgeEnrollment) (*v1al
 				return nil, ctx.Err()
 			}
 			return nil, r.signingTimeout(&now)
-		case <-tick.C:
+		case <-time.After(pause):
+			pause = min(2*pause, maxPoll)
 		}
 	}
 }

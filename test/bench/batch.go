@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -184,6 +185,10 @@ func (s *site) takeOut(members []batchMember) error {
 	}
 	if err := s.forget(api, names); err != nil {
 		return err
+	}
+	// Nobody confirms that the probes of hollow nodes have ended.
+	if err := api.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(v1alpha1.JoinNamespace), client.GracePeriodSeconds(0)); err != nil {
+		return fmt.Errorf("delete probe pods: %w", err)
 	}
 	for _, m := range members[:batchHosts] {
 		line := append(m.host.Command[:len(m.host.Command):len(m.host.Command)], "sh", "-c", "if command -v edgectl; then edgectl leave; fi")

@@ -31,7 +31,7 @@ var changeGroups = []group{{
 func changed(name, what string) spec {
 	return spec{
 		name: name, unit: "ms", limit: limit(1),
-		what: fmt.Sprintf("%s at 100,000 (nftables): the operator's time from the changed slice of 250 routes to the kernel's commit, mean of %d.", what, changes),
+		what: fmt.Sprintf("%s at 100,000 (nftables): the operator's time from the changed slice of %d routes to the kernel's commit, mean of %d.", what, v1alpha1.MaxRoutesPerSlice, changes),
 		baselines: []baseline{
 			{Name: appendNFT, Sense: factor, Limit: 100, What: "two `iptables-nft -A` after the 200,000 rules of 100,000 nodes"},
 			{Name: appendLegacy, Sense: factor, Limit: 100, What: "two `iptables-legacy -A` after the 200,000 rules of 100,000 nodes"},

@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +17,6 @@ import (
 
 // logGroups measure the console's logs on a site, through the tunnel of an edge node.
 var logGroups = []group{
-	onSite(spec{name: "log-first-line", unit: "ms", limit: limit(500),
-		what: "From the click on a container's log to its first line in the browser, through the tunnel of an edge node."}, firstLine),
 	onSite(spec{name: "log-follow-over-kubectl", unit: "ms", limit: limit(200),
 		what: "99th percentile of the delay from the time that the node gives a line to its arrival over the console's stream, less that of `kubectl logs -f` of the same pod at the same time."}, followDelay),
 	onSite(spec{name: "log-download-of-kubectl", unit: "of kubectl's time", limit: limit(1 / 0.9),
@@ -67,23 +63,6 @@ func (s benchSite) kubectl(ctx context.Context, stdin string, args ...string) (s
 		return "", fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, errs.String())
 	}
 	return out.String(), nil
-}
-
-var firstLineJSON = regexp.MustCompile(`(?m)^first-line (.*)$`)
-
-func firstLine(ctx context.Context, root string) (float64, error) {
-	cmd := exec.CommandContext(ctx, "npx", "vitest", "run", "--config", "e2e/bench.config.ts")
-	cmd.Dir = filepath.Join(root, "web")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return 0, fmt.Errorf("browser: %w:\n%s", err, out)
-	}
-	m := firstLineJSON.FindSubmatch(out)
-	if m == nil {
-		return 0, fmt.Errorf("the browser's run gave no figure:\n%s", out)
-	}
-	var figure struct{ MS float64 }
-	return figure.MS, json.Unmarshal(m[1], &figure)
 }
 
 // benchPod makes a pod on an edge node and gives what removes it.

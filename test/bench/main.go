@@ -15,7 +15,7 @@ import (
 )
 
 // groups are all measurements, in the order in which they run.
-var groups = slices.Concat(natGroups, changeGroups, loadGroups, operatorGroups, watcherGroups, siteGroups, lagGroups, logGroups, figureGroups, batchGroups)
+var groups = slices.Concat(natGroups, changeGroups, loadGroups, operatorGroups, watcherGroups, siteGroups, lagGroups, browserGroups, logGroups, figureGroups, batchGroups)
 
 // With other numbers a measurement is only tried out, and nothing is written.
 const (

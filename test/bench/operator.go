@@ -28,7 +28,7 @@ var operatorGroups = []group{{
 	figures: []spec{
 		{
 			name: "operator-memory", unit: "MiB", limit: limit(100),
-			what:      fmt.Sprintf("VmRSS of iptables-operator (nftables, in a network namespace of its own) with 400 EdgeRouteSlices of 250 routes at a kube-apiserver, after the first load and %d changed slices.", sliceChanges),
+			what:      fmt.Sprintf("VmRSS of iptables-operator (nftables, in a network namespace of its own) with 100,000 routes in EdgeRouteSlices of %d at a kube-apiserver, after the first load and %d changed slices.", v1alpha1.MaxRoutesPerSlice, sliceChanges),
 			baselines: []baseline{{Name: noNodes, Sense: share, What: "the same program at a kube-apiserver without route objects"}},
 		},
 		{

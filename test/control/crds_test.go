@@ -58,7 +58,7 @@ func TestCRDsTakeAddressesAndPortsOnly(t *testing.T) {
 		{slice, "a", route("address: 10.0.0.1, ports: ['10250']"), "ports"},
 		{slice, "a", route("address: 10.0.0.1, target: '10351 accept'"), "target"},
 		{slice, "a", route("address: 10.0.0.1, target: 10.0.0.2"), "target"},
-		{slice, "a", "routes: [" + strings.Repeat("{node: e, address: 10.0.0.1}, ", v1alpha1.MaxRoutesPerSlice+1) + "]", "250"},
+		{slice, "a", "routes: [" + strings.Repeat("{node: e, address: 10.0.0.1}, ", v1alpha1.MaxRoutesPerSlice+1) + "]", "100"},
 		{targets, "cloudcore", target("id: '10351', tunnelPort: 10351, endpoints: [{address: 10.1.0.5, port: 10003}]"), ""},
 		{targets, "cloudcore", target("id: configured, endpoints: [{address: 10.1.0.5, port: 31003}]"), ""},
 		{targets, "other", "targets: []", "cloudcore"},

@@ -1,3 +1,4 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { environment: 'node', include: ['e2e/**/*.bench.ts'], testTimeout: 120_000, hookTimeout: 120_000 } });
+// Each prints a line `figures` with JSON for test/bench.
+export default defineConfig({ test: { environment: 'node', include: ['e2e/**/*.bench.ts'], testTimeout: 400_000, hookTimeout: 120_000 } });

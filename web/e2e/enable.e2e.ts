@@ -1,7 +1,8 @@
-import type { APIRequestContext, Browser, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import en from '../src/locales/en.json';
 import zh from '../src/locales/zh.json';
+import { disable, headers, kubeedge, path as pathOf, restore, review, type KubeEdge } from './kubeedge';
 import { launch, look, open, signIn, site, variants } from './site';
 
 /*
@@ -16,31 +17,12 @@ const texts = { en, zh } as const;
 let browser: Browser;
 let admin: { page: Page; errors: string[] };
 let cluster = '';
-let before: { settings: Record<string, unknown> & { images: Record<string, string>; cloudHub: { advertiseAddress: string[] } } };
+let before: KubeEdge;
 
-const path = () => `/api/v1/clusters/${cluster}/kubeedge`;
-const headers = { Origin: served.url };
-
-/** Waits for the end of an operation that was begun by the API. */
-async function ended(request: APIRequestContext, id: string): Promise<void> {
-  let error: unknown = 'it does not end';
-  for (const deadline = Date.now() + 240_000; Date.now() < deadline; ) {
-    const state = (await (await request.get(`/api/v1/clusters/${cluster}/operations/${id}`)).json()) as { done: boolean; error?: unknown };
-    error = state.error;
-    if (state.done) break;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  expect(error).toBeUndefined();
-}
-
-async function disable(request: APIRequestContext): Promise<void> {
-  const answer = await request.delete(`${path()}?keepCA=true`, { headers });
-  expect(answer.status()).toBe(202);
-  await ended(request, ((await answer.json()) as { id: string }).id);
-}
+const path = () => pathOf(cluster);
 
 async function state(page: Page): Promise<string> {
-  return ((await (await page.request.get(path())).json()) as { state: string }).state;
+  return (await kubeedge(page.request, cluster)).state;
 }
 
 /** Dialogs and sections fade in before axe looks. */
@@ -54,16 +36,13 @@ beforeAll(async () => {
   admin = await open(browser, served.url);
   await signIn(admin.page, tokens.admin);
   cluster = (await admin.page.locator('table tbody a').first().innerText()).trim();
-  before = (await (await admin.page.request.get(path())).json()) as typeof before;
+  before = await kubeedge(admin.page.request, cluster);
   expect(before.settings, 'KubeEdge is enabled before these tests').toBeTruthy();
-  await disable(admin.page.request);
+  await disable(admin.page.request, cluster);
 }, 300_000);
 
 afterAll(async () => {
-  if ((await state(admin.page)) !== 'Enabled') {
-    const answer = await admin.page.request.put(path(), { headers, data: before.settings });
-    await ended(admin.page.request, ((await answer.json()) as { id: string }).id);
-  }
+  await restore(admin.page.request, cluster, before);
   await browser.close();
 }, 300_000);
 
@@ -132,14 +111,8 @@ describe('an administrator', () => {
     expect(await port('cloudStream-tunnelPort')).toBe('31904');
     await page.fill('#field-cloudStream-tunnelPort', '31004');
 
-    await page.fill('#field-cloudHub-advertiseAddress', before.settings.cloudHub.advertiseAddress.join(', '));
-    await page.getByRole('button', { name: en.settings.groups.advanced }).click();
-    for (const image of ['cloudcore', 'edgeWatcher', 'iptablesOperator', 'probe']) {
-      await page.fill(`#field-images-${image}`, before.settings.images[image] ?? '');
-    }
-    await page.getByRole('button', { name: en.settings.reviewEnable }).click();
+    await review(page, before.settings);
     const dialog = page.getByRole('dialog');
-    await dialog.getByText(en.review.actions.Install).waitFor();
     await dialog.getByRole('button', { name: en.kubeedge.enable }).click();
 
     await page.getByText(en.kubeedge.running.enable).waitFor();
