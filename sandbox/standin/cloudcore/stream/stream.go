@@ -115,7 +115,8 @@ func (s *Server) start(r *http.Request, to *session, typ tunnel.Type) (uint64, *
 	return id, inbox, nil
 }
 
-// relay answers with whatever comes up the tunnel, each piece at once.
+// relay answers with whatever comes up the tunnel, at once: what has come together goes
+// on together.
 func (s *Server) relay(w http.ResponseWriter, r *http.Request, from *session, typ tunnel.Type) error {
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
@@ -131,7 +132,10 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, from *session, ty
 				return nil
 			}
 			_, err := w.Write(data)
-			if err = errors.Join(err, out.Flush()); err != nil {
+			if len(inbox.Data()) == 0 {
+				err = errors.Join(err, out.Flush())
+			}
+			if err != nil {
 				from.sendRemove(id)
 				return fmt.Errorf("the reader left: %w", err)
 			}

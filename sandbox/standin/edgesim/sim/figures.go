@@ -64,15 +64,11 @@ func (f figures) summary(node string, now time.Time) map[string]any {
 	}}
 }
 
+// resource has no comments: they are most of a kubelet's lines when it has no pods, each
+// goes through the tunnel on its own, and no scraper of ours reads them.
 func (f figures) resource(now time.Time) string {
-	return fmt.Sprintf(`# HELP node_cpu_usage_seconds_total Cumulative cpu time consumed by the node in core-seconds
-# TYPE node_cpu_usage_seconds_total counter
-node_cpu_usage_seconds_total %[1]f %[3]d
-# HELP node_memory_working_set_bytes Current working set of the node in bytes
-# TYPE node_memory_working_set_bytes gauge
+	return fmt.Sprintf(`node_cpu_usage_seconds_total %[1]f %[3]d
 node_memory_working_set_bytes %[2]d %[3]d
-# HELP resource_scrape_error 1 if there was an error while getting container metrics, 0 otherwise
-# TYPE resource_scrape_error gauge
 resource_scrape_error 0
 `, float64(f.cpuNanoseconds(now))/1e9, f.memory, now.UnixMilli())
 }
