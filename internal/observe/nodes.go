@@ -138,30 +138,53 @@ func NodeDetailOf(n *corev1.Node) NodeDetail {
 	return d
 }
 
-// CountPods sums pods per node name.
-func CountPods(pods []corev1.Pod) map[string]*PodCount {
-	out := map[string]*PodCount{}
+// PodUse is what a pod takes of the node that it is bound to.
+type PodUse struct {
+	Node      string
+	Running   bool
+	Requested Amount
+}
+
+// PodUseOf is empty for a pod that is not bound yet. One that has ended requests nothing.
+func PodUseOf(p *corev1.Pod) PodUse {
+	u := PodUse{Node: p.Spec.NodeName, Running: p.Status.Phase == corev1.PodRunning}
+	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		return u
+	}
+	for _, ctr := range p.Spec.Containers {
+		u.Requested.CPUNanoCores += nanoCores(ctr.Resources.Requests.Cpu())
+		u.Requested.MemoryBytes += ctr.Resources.Requests.Memory().Value()
+	}
+	return u
+}
+
+// PodUses are those of a list.
+func PodUses(pods []corev1.Pod) []PodUse {
+	out := make([]PodUse, 0, len(pods))
 	for i := range pods {
-		p := &pods[i]
-		if p.Spec.NodeName == "" {
+		out = append(out, PodUseOf(&pods[i]))
+	}
+	return out
+}
+
+// CountPods sums pods per node name.
+func CountPods(pods []PodUse) map[string]*PodCount {
+	out := map[string]*PodCount{}
+	for _, u := range pods {
+		if u.Node == "" {
 			continue
 		}
-		c := out[p.Spec.NodeName]
+		c := out[u.Node]
 		if c == nil {
 			c = &PodCount{}
-			out[p.Spec.NodeName] = c
+			out[u.Node] = c
 		}
 		c.Total++
-		if p.Status.Phase == corev1.PodRunning {
+		if u.Running {
 			c.Running++
 		}
-		if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		for _, ctr := range p.Spec.Containers {
-			c.Requested.CPUNanoCores += nanoCores(ctr.Resources.Requests.Cpu())
-			c.Requested.MemoryBytes += ctr.Resources.Requests.Memory().Value()
-		}
+		c.Requested.CPUNanoCores += u.Requested.CPUNanoCores
+		c.Requested.MemoryBytes += u.Requested.MemoryBytes
 	}
 	return out
 }

@@ -30,6 +30,7 @@ type clusterClients struct {
 	kube    kubernetes.Interface
 	metrics metrics.MetricsV1beta1Interface
 	objects client.WithWatch
+	lists   lists
 	// revision of the stored credentials that they were made with.
 	revision string
 }
@@ -55,6 +56,7 @@ func (s *Server) clientsOf(ctx context.Context, sess *session, cluster string) (
 		return nil, fmt.Errorf("clients for cluster %s: %w", cluster, err)
 	}
 	c.revision = known.Revision
+	c.lists = newLists(sess.ctx, c.kube)
 	sess.clients[cluster] = c
 	return c, nil
 }

@@ -52,6 +52,10 @@ func newFakeCluster(t *testing.T) *fakeCluster {
 			f.watch(r, string(body))
 			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
+		if r.URL.Query().Get("watch") != "" {
+			status(w, http.StatusForbidden, "Forbidden") // who may list need not be allowed to watch
+			return
+		}
 		f.mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(f.Close)

@@ -25,6 +25,9 @@ type NodeList struct {
 	StrayDaemonSets []string `json:"strayDaemonSets" doc:"DaemonSets, as namespace/name, that go to edge nodes though nothing in them asks for that"`
 }
 
+// roleAll asks for nodes of every role.
+const roleAll = "all"
+
 type listNodesInput struct {
 	ClusterPath
 	Role string `query:"role" enum:"edge,cloud,all" default:"edge" doc:"Which nodes"`
@@ -76,22 +79,17 @@ func (s *Server) listNodes(ctx context.Context, in *listNodesInput) (*Body[NodeL
 		return nil, err
 	}
 	defer cancel()
-	selector := selectorOf(in.Role)
 	var (
 		wg               sync.WaitGroup
-		nodes            *corev1.NodeList
-		pods             *corev1.PodList
+		nodes            []observe.Node
+		counts           map[string]*observe.PodCount
 		nodeErr, podErr  error
 		usages           map[string]observe.Usage
 		usageUnavailable *observe.Usage
 	)
-	wg.Go(func() {
-		nodes, nodeErr = c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: "0"})
-	})
-	wg.Go(func() {
-		pods, podErr = c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	})
-	wg.Go(func() { usages, usageUnavailable = observe.NodeUsages(ctx, c.metrics, selector) })
+	wg.Go(func() { nodes, nodeErr = c.nodeRows(ctx, in.Role) })
+	wg.Go(func() { counts, podErr = c.podCounts(ctx) })
+	wg.Go(func() { usages, usageUnavailable = observe.NodeUsages(ctx, c.metrics, selectorOf(in.Role)) })
 	stray := []string{}
 	wg.Go(func() {
 		if sets, err := c.kube.AppsV1().DaemonSets("").List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
@@ -102,22 +100,18 @@ func (s *Server) listNodes(ctx context.Context, in *listNodesInput) (*Body[NodeL
 	if nodeErr != nil {
 		return nil, kubeError(nodeErr)
 	}
-	out := &Body[NodeList]{NodeList{Nodes: make([]observe.Node, 0, len(nodes.Items)), StrayDaemonSets: stray}}
-	counts := map[string]*observe.PodCount{}
+	out := &Body[NodeList]{NodeList{Nodes: nodes, StrayDaemonSets: stray}}
 	if podErr != nil {
 		out.Body.PodsCause = podErr.Error()
-	} else {
-		counts = observe.CountPods(pods.Items)
 	}
-	for i := range nodes.Items {
-		n := observe.NodeOf(&nodes.Items[i])
+	for i := range nodes {
+		n := &nodes[i]
 		n.Usage = usageIn(usages, usageUnavailable, n.Name)
 		if podErr == nil {
 			n.Pods = orNone(counts[n.Name])
 		}
-		out.Body.Nodes = append(out.Body.Nodes, n)
 	}
-	slices.SortFunc(out.Body.Nodes, func(a, b observe.Node) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(nodes, func(a, b observe.Node) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
@@ -152,7 +146,7 @@ func (s *Server) getNode(ctx context.Context, in *NodePath) (*Body[observe.NodeD
 	d.Usage = observe.NodeUsage(ctx, c.metrics, in.Node)
 	pods, err := c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + in.Node})
 	if err == nil {
-		d.Pods = orNone(observe.CountPods(pods.Items)[in.Node])
+		d.Pods = orNone(observe.CountPods(observe.PodUses(pods.Items))[in.Node])
 	}
 	return &Body[observe.NodeDetail]{d}, nil
 }

@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +17,8 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
-// debounce is how long a burst of events may gather before it is worked off as one.
+// debounce is the least time between two looks at the whole: what comes sooner is worked
+// off together.
 const debounce = 20 * time.Millisecond
 
 // everything is the one request of controllers that always look at the whole.
@@ -24,12 +26,31 @@ var everything = reconcile.Request{}
 
 type requestQueue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// whole asks for everything, debounce after the first event of a burst, and says when
-// that event was seen.
-func whole(seen func()) handler.EventHandler {
+// pacer lets a change that comes alone be worked off at once.
+type pacer struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// began notes a look at the whole.
+func (p *pacer) began() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = time.Now().Add(debounce)
+}
+
+// wait is how long the next look has to wait.
+func (p *pacer) wait() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, time.Until(p.next))
+}
+
+// whole asks for everything, as soon as after says, and says when the event was seen.
+func whole(after func() time.Duration, seen func()) handler.EventHandler {
 	add := func(q requestQueue) {
 		seen()
-		q.AddAfter(everything, debounce)
+		q.AddAfter(everything, after())
 	}
 	return handler.Funcs{
 		CreateFunc:  func(_ context.Context, _ event.CreateEvent, q requestQueue) { add(q) },

@@ -160,14 +160,15 @@ func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 		client: mgr.GetClient(), nodes: d.nodes.All, pods: d.pods, board: d.notes,
 		patience: patience{now: time.Now}, notes: noteLog{log: d.log}, metrics: d.metrics, log: d.log,
 	}
-	unseen := func() {} // no lag is measured from these events
-	all := whole(unseen)
+	unseen := func() {}                                // no lag is measured from these events
+	gather := func() time.Duration { return debounce } // nobody waits for conditions
+	all := whole(gather, unseen)
 	named := func(namespace, name string) predicate.Predicate {
 		return predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetNamespace() == namespace && o.GetName() == name })
 	}
 	changed := onChange[client.Object](versionDiffers)
 	return ctrl.NewControllerManagedBy(mgr).Named("cluster").
-		WatchesRawSource(nodeChanges(d.nodes, nodes.CloudNode, unseen)).
+		WatchesRawSource(nodeChanges(d.nodes, nodes.CloudNode, gather, unseen)).
 		Watches(&v1alpha1.CloudNodeRoutes{}, all, builder.WithPredicates(onChange(reportDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(conditionsDiffer))).
 		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).

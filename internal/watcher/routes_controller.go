@@ -35,12 +35,14 @@ type routeReconciler struct {
 	metrics  *metrics
 	notes    *noteBoard
 	causes   *causes
+	pacer    pacer
 	log      *slog.Logger
 }
 
 // Reconcile looks at the whole, whatever the event was: computing all routes anew
 // takes less than a write, and leaves nothing that depends on the past.
 func (r *routeReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	r.pacer.began()
 	cause := r.causes.take()
 	result, err := r.reconcile(ctx, cause)
 	if err != nil || result.RequeueAfter > 0 {
@@ -80,9 +82,9 @@ func (r *routeReconciler) reconcile(ctx context.Context, cause time.Time) (recon
 }
 
 // nodeChanges asks for everything after changes of Nodes that matter.
-func nodeChanges(store *nodes.Store, matters func(before, after *nodes.Node) bool, seen func()) nodes.Source {
+func nodeChanges(store *nodes.Store, matters func(before, after *nodes.Node) bool, after func() time.Duration, seen func()) nodes.Source {
 	all := []reconcile.Request{everything}
-	return nodes.Source{Store: store, After: debounce, First: all, Requests: func(_ context.Context, before, after *nodes.Node) []reconcile.Request {
+	return nodes.Source{Store: store, After: after, First: all, Requests: func(_ context.Context, before, after *nodes.Node) []reconcile.Request {
 		if !matters(before, after) {
 			return nil
 		}
@@ -111,9 +113,9 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		causes:   &causes{now: time.Now},
 		log:      d.log,
 	}
-	all := whole(r.causes.see)
+	all := whole(r.pacer.wait, r.causes.see)
 	return ctrl.NewControllerManagedBy(mgr).Named("routes").
-		WatchesRawSource(nodeChanges(d.nodes, nodes.Routing, r.causes.see)).
+		WatchesRawSource(nodeChanges(d.nodes, nodes.Routing, r.pacer.wait, r.causes.see)).
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
 		Watches(&corev1.Service{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).

@@ -264,8 +264,8 @@ func TestFirstSyncWritesTargetsFirst(t *testing.T) {
 func TestWritesAreMinimal(t *testing.T) {
 	s := largeSite(t)
 	r := s.reconciler(t)
-	if got := s.sync(t, r); len(got) != 4 {
-		t.Fatalf("first sync writes %v, want targets and three slices", got)
+	if got := s.sync(t, r); len(got) != 7 {
+		t.Fatalf("first sync writes %v, want targets and six slices", got)
 	}
 	setPort := func(port int32) func(*corev1.Node) {
 		return func(n *corev1.Node) { n.Status.DaemonEndpoints.KubeletEndpoint.Port = port }
@@ -285,7 +285,7 @@ func TestWritesAreMinimal(t *testing.T) {
 		}, nil},
 		{"an address", func() {
 			s.change(t, "edge-300", func(n *corev1.Node) { n.Status.Addresses[1].Address = "10.7.7.7" })
-		}, []string{"update *v1alpha1.EdgeRouteSlice edge-00001"}},
+		}, []string{"update *v1alpha1.EdgeRouteSlice edge-00003"}},
 		{"the label goes", func() {
 			s.change(t, "edge-001", func(n *corev1.Node) { delete(n.Labels, v1alpha1.LabelEdge) })
 		}, []string{"update *v1alpha1.EdgeRouteSlice edge-00000"}},

@@ -17,8 +17,8 @@ type Source struct {
 	Store *Store
 	// Requests of a change; none for one that does not matter.
 	Requests func(ctx context.Context, before, after *Node) []reconcile.Request
-	// After is how long further changes are waited for.
-	After time.Duration
+	// After says how long a request has to wait; not at all where it is nil.
+	After func() time.Duration
 	// First are asked for at the start: of Nodes that are known by then no change is told.
 	First []reconcile.Request
 }
@@ -27,13 +27,20 @@ type Source struct {
 func (s Source) Start(ctx context.Context, queue Queue) error {
 	s.Store.OnChange(func(before, after *Node) {
 		for _, request := range s.Requests(ctx, before, after) {
-			queue.AddAfter(request, s.After)
+			queue.AddAfter(request, s.after())
 		}
 	})
 	for _, request := range s.First {
-		queue.AddAfter(request, s.After)
+		queue.AddAfter(request, s.after())
 	}
 	return nil
+}
+
+func (s Source) after() time.Duration {
+	if s.After == nil {
+		return 0
+	}
+	return s.After()
 }
 
 // WaitForSync implements source.SyncingSource.

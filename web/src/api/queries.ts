@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { api, data } from './client';
+import { api, ApiError, data } from './client';
 
 /** How often lists refresh themselves, in milliseconds. */
 const live = 4_000;
@@ -123,7 +123,8 @@ export const enrollmentsQuery = (cluster: string) =>
   queryOptions({
     queryKey: ['enrollments', cluster],
     queryFn: () => data(api.GET('/api/v1/clusters/{cluster}/enrollments', { params: { path: { cluster } } })),
-    refetchInterval: live,
+    // Who may not see who joins is not asked to try again.
+    refetchInterval: ({ state }) => (state.error instanceof ApiError && state.error.status === 403 ? false : live),
   });
 
 export const leavePlanQuery = (cluster: string, node: string, enabled: boolean) =>
