@@ -15,13 +15,6 @@ import (
 // grace is how long a server waits for requests that ignore their context.
 const grace = 3 * time.Second
 
-// Dead connections are found by HTTP/2 pings: a watch through a link that was cut
-// would otherwise look alive for minutes.
-const (
-	pingAfter   = 5 * time.Second
-	pingTimeout = 10 * time.Second
-)
-
 // Listen opens a TCP port; the error names the server and the address.
 func Listen(name, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
@@ -41,7 +34,6 @@ func Run(ctx context.Context, l net.Listener, h http.Handler, conf *tls.Config, 
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
-		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	if configure != nil {
 		configure(server)

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -71,8 +72,17 @@ func TLS(server tls.Certificate, clients *x509.CertPool) *tls.Config {
 	}
 }
 
+// Dead connections are found by HTTP/2 pings: a watch through a link that was cut would
+// otherwise look alive for minutes. A node renews its lease every ten seconds, so one
+// that is well is never asked.
+const (
+	pingAfter   = 12 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
 // Configure makes a server tell the hub about its connections.
 func (h *Hub) Configure(server *http.Server) {
+	server.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout}
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
