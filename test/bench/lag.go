@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -86,19 +87,35 @@ func (l *lagger) createProbe() {
 	l.b.undo(func() error { return l.api.Delete(context.WithoutCancel(l.b.ctx), node) })
 }
 
-// awaitRoutes waits until count hollow nodes have a tunnel and a route.
+// awaitRoutes waits until count hollow nodes have a tunnel and a route, and Kubernetes
+// has taken note of them: of a thousand that come at once, kube-controller-manager takes
+// the taint for nodes that are not ready off a few a second.
 func (l *lagger) awaitRoutes(count int) {
 	for start := time.Now(); ; l.b.pause(2 * time.Second) {
-		routed := l.routed()
+		routed, tainted := l.routed(), l.tainted()
 		// The sandbox's own two nodes and the probe have routes, too.
-		if routed >= count+3 {
+		if routed >= count+3 && tainted == 0 {
 			l.b.say("%d routes", routed)
 			return
 		}
 		if time.Since(start) > hollowWait {
-			l.b.Fatalf("only %d of %d edge nodes have a route after %s", routed, count+3, hollowWait)
+			l.b.Fatalf("only %d of %d edge nodes have a route, and %d hollow nodes the taint %s, after %s",
+				routed, count+3, tainted, corev1.TaintNodeNotReady, hollowWait)
 		}
 	}
+}
+
+// tainted counts hollow nodes that Kubernetes takes for not ready.
+func (l *lagger) tainted() (n int) {
+	var list corev1.NodeList
+	l.b.must(l.api.List(l.b.ctx, &list))
+	for i := range list.Items {
+		notReady := func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady }
+		if list.Items[i].Name != probeNode && slices.ContainsFunc(list.Items[i].Spec.Taints, notReady) {
+			n++
+		}
+	}
+	return n
 }
 
 // routed counts routes that end at a CloudCore.
