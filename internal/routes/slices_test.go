@@ -54,7 +54,7 @@ func writes(c Changes) string {
 }
 
 func TestResliceWrites(t *testing.T) {
-	full := manyRoutes(600) // three slices, the last with 100 routes
+	full := manyRoutes(230) // three slices, the last with 30 routes
 	existing := applyChanges(nil, Reslice(nil, full))
 	edit := func(f func([]NodeRoutes) []NodeRoutes) []NodeRoutes { return f(slices.Clone(full)) }
 	tests := []struct {
@@ -64,17 +64,17 @@ func TestResliceWrites(t *testing.T) {
 	}{
 		{"nothing changed", full, "0 created, 0 updated, 0 deleted"},
 		{"one address changed", edit(func(n []NodeRoutes) []NodeRoutes {
-			n[300] = nodeRoutes("edge-0300", "10.9.9.9")
+			n[150] = nodeRoutes("edge-0150", "10.9.9.9")
 			return n
 		}), "0 created, 1 updated, 0 deleted"},
 		{"one node added", append(slices.Clone(full), nodeRoutes("a-new-one", "10.9.9.9")), "0 created, 1 updated, 0 deleted"},
 		{"one node removed", full[1:], "0 created, 1 updated, 0 deleted"},
-		{"a whole slice's nodes removed", full[:500], "0 created, 0 updated, 1 deleted"},
+		{"a whole slice's nodes removed", full[:200], "0 created, 0 updated, 1 deleted"},
 		{"a second address in a full slice", edit(func(n []NodeRoutes) []NodeRoutes {
 			n[10] = nodeRoutes("edge-0010", "192.168.0.11", "2001:db8::11")
 			return n
 		}), "0 created, 2 updated, 0 deleted"},
-		{"more than fit", append(slices.Clone(full), manyRoutes(1000)[600:]...), "1 created, 1 updated, 0 deleted"},
+		{"more than fit", append(slices.Clone(full), manyRoutes(400)[230:]...), "1 created, 1 updated, 0 deleted"},
 		{"all gone", nil, "0 created, 0 updated, 3 deleted"},
 	}
 	for _, test := range tests {
