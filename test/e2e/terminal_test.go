@@ -112,15 +112,19 @@ func TestTerminalThroughTheTunnel(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		// A size takes its own way to the container and may come after what is typed.
 		// What is typed is shown too, so what is waited for is not in it.
-		press(websocket.MessageBinary, "stty size; echo $((6*7))\n")
-		before := untilShown(t, ctx, conn, "42")
-		press(websocket.MessageText, `{"columns":90,"rows":20}`)
-		after := ""
-		for !strings.Contains(after, "20 90") && ctx.Err() == nil {
-			press(websocket.MessageBinary, "stty size; echo $((60*7))\n")
-			after += untilShown(t, ctx, conn, "420")
+		sizedAs := func(size string) (shown string) {
+			t.Helper()
+			for !strings.Contains(shown, size) && ctx.Err() == nil {
+				press(websocket.MessageBinary, "stty size; echo $((60*7))\n")
+				shown += untilShown(t, ctx, conn, "420")
+			}
+			return shown
 		}
+		before := sizedAs("33 111")
+		press(websocket.MessageText, `{"columns":90,"rows":20}`)
+		after := sizedAs("20 90")
 		press(websocket.MessageBinary, "hostname; exit 7\n")
 		shown, end, err := untilEnd(ctx, conn)
 		if err != nil {
