@@ -150,7 +150,9 @@ func kubeError(err error) error {
 	case apierrors.IsConflict(err):
 		return fail(http.StatusConflict, "Conflict", msg, "reload and try again")
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return fail(http.StatusUnprocessableEntity, "Invalid", msg, "correct the value")
+		out := fail(http.StatusUnprocessableEntity, "Invalid", msg, "correct the value")
+		out.Problems = causesOf(err)
+		return out
 	case apierrors.IsTooManyRequests(err):
 		return fail(http.StatusTooManyRequests, "TooManyRequests", msg, "wait a moment and try again")
 	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
@@ -159,6 +161,20 @@ func kubeError(err error) error {
 		return fail(http.StatusBadGateway, "ClusterUnreachable", msg, "check that the cluster's API server is up and reachable from the console")
 	}
 	return fail(http.StatusInternalServerError, "Internal", msg, "")
+}
+
+// causesOf names the fields that Kubernetes refuses, as our own requests name them.
+func causesOf(err error) []settings.Problem {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var out []settings.Problem
+	for _, c := range status.Status().Details.Causes {
+		field := strings.TrimPrefix(strings.TrimPrefix(c.Field, "metadata."), "spec.")
+		out = append(out, settings.Problem{Field: field, Code: string(c.Type), Message: c.Message, Remedy: "Correct the value"})
+	}
+	return out
 }
 
 func problemsError(problems []settings.Problem) *Error {
