@@ -29,7 +29,7 @@ type List[Row any] struct {
 	kind   runtime.Object
 	row    func(runtime.Object) Row
 
-	idle, pause time.Duration
+	idle time.Duration
 
 	mu    sync.Mutex
 	view  *view[Row]
@@ -40,7 +40,7 @@ type List[Row any] struct {
 // New makes a List; watching begins when it is first asked for. row makes a row of an
 // object of that kind, and keeps nothing else of it.
 func New[Row any](ctx context.Context, source cache.ListerWatcher, kind runtime.Object, row func(runtime.Object) Row) *List[Row] {
-	return &List[Row]{ctx: ctx, source: source, kind: kind, row: row, idle: idle, pause: pause}
+	return &List[Row]{ctx: ctx, source: source, kind: kind, row: row, idle: idle}
 }
 
 // Rows are the current rows, in no order. It is false while there is no current list: at
@@ -80,7 +80,7 @@ func (l *List[Row]) end(failed bool) {
 	l.stop.Stop()
 	l.view = nil
 	if failed {
-		l.after = time.Now().Add(l.pause)
+		l.after = time.Now().Add(pause)
 	}
 }
 

@@ -171,12 +171,19 @@ func (s *site) runProbe(name string) {
 	s.log, s.summary = line, `{"node":{"nodeName":"edge-1","cpu":{"usageCoreNanoSeconds":1}}}`
 }
 
-func TestALostProbeIsReplaced(t *testing.T) {
+// probed is a site with a node whose tunnel is up, and its probe.
+func probed(t *testing.T) *site {
+	t.Helper()
 	s := newSite(t)
 	s.enrolment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
 	s.run("e")
+	return s
+}
+
+func TestALostProbeIsReplaced(t *testing.T) {
+	s := probed(t)
 	first := s.probes()
 	if len(first) != 1 {
 		t.Fatalf("there are %d probe pods", len(first))
@@ -221,11 +228,7 @@ func TestAProbeThatNobodyEndsIsTakenAway(t *testing.T) {
 }
 
 func TestASlowNodeIsAskedLessOften(t *testing.T) {
-	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
-	s.run("e")
-	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
-	s.run("e")
+	s := probed(t)
 	up := s.now
 	s.runProbe("e")
 	s.log = ""

@@ -41,9 +41,9 @@ func newClients(conf *rest.Config) (*clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	json, binary := rest.CopyConfig(conf), rest.CopyConfig(conf)
-	json.ContentType, binary.ContentType = runtime.ContentTypeJSON, runtime.ContentTypeProtobuf
-	core, err := typedcorev1.NewForConfigAndClient(json, transport)
+	text, binary := rest.CopyConfig(conf), rest.CopyConfig(conf)
+	text.ContentType, binary.ContentType = runtime.ContentTypeJSON, runtime.ContentTypeProtobuf
+	core, err := typedcorev1.NewForConfigAndClient(text, transport)
 	if err != nil {
 		return nil, err
 	}
