@@ -80,6 +80,7 @@ func (c *cluster) playNode(ctx context.Context) {
 func (c *cluster) playPod(ctx context.Context, pod corev1.Pod) {
 	pods, now := c.kube.CoreV1().Pods(pod.Namespace), int64(0)
 	switch {
+	case pod.Spec.NodeName == offline: // nobody plays a node that cannot be reached
 	case pod.DeletionTimestamp != nil:
 		_ = pods.Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
 	case pod.Spec.NodeName == "":
@@ -89,6 +90,21 @@ func (c *cluster) playPod(ctx context.Context, pod corev1.Pod) {
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
 		_, _ = pods.UpdateStatus(ctx, &pod, metav1.UpdateOptions{})
+	}
+}
+
+// offline is an edge node that does nothing that it is told.
+const offline = "offline"
+
+// probe is a pod as edge-watcher runs one on every edge node that joins.
+func (c *cluster) probe(t *testing.T) {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "edgeway-probe-"},
+		Spec:       corev1.PodSpec{NodeName: offline, ServiceAccountName: "edgeway-redeemer", Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
+	}
+	if _, err := c.kube.CoreV1().Pods(v1alpha1.JoinNamespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -107,6 +107,7 @@ func TestEnableIsKilledAndRepeated(t *testing.T) {
 	empty := c.picture(t)
 	undisturbed := c.mustEnable(t, s)
 	want := c.picture(t)
+	c.probe(t)
 	c.mustDisable(t, false)
 	c.mustLook(t, "enable and disable", empty, all)
 

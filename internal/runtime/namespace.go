@@ -69,6 +69,13 @@ func (r *Runtime) removeNamespace(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("delete namespace %s: %w", name, err)
 	}
+	// An edge node that CloudCore no longer reaches ends no pod; its EdgeCore removes
+	// what the API server has no more when it comes back.
+	now := int64(0)
+	err = r.kube.CoreV1().Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete the pods of namespace %s: %w", name, err)
+	}
 	err = r.poll(ctx, r.timeouts.Gone, func(ctx context.Context) (bool, error) {
 		_, err := r.kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
