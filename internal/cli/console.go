@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
 	"github.com/edgeway-io/edgeway/internal/server"
@@ -53,7 +54,7 @@ to read kubeconfigs of other clusters, --oidc-impersonate to name the user to it
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8443", "address and port to serve on")
 	f.StringVar(&o.dataDir, "data-dir", "edgeway-console", "directory for the console's own key and certificate")
 	f.StringVar(&o.artifacts, "artifacts", "", "directory with edgectl-ARCH and edgecore-ARCH for devices to download, and images-ARCH.tar for offline bundles")
-	f.StringVar(&o.joinKubeconfig, "join-kubeconfig", "", "kubeconfig of the ServiceAccount that redeems join codes (default: that of the pod, in a cluster)")
+	f.StringVar(&o.joinKubeconfig, "join-kubeconfig", "", "kubeconfig of the ServiceAccount that redeems the host cluster's join codes (default: that of the pod, in a cluster)")
 	f.StringVar(&o.externalURL, "external-url", "", "how browsers and devices reach the console (default: https:// and --listen)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate file (default: one of its own, made at first start)")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key file of --tls-cert")
@@ -121,13 +122,13 @@ func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slo
 		}
 		cfg.Installers = installers
 	}
-	cfg.Join, err = o.join(installers, log)
+	cfg.Join, err = o.join(all, installers, log)
 	return cfg, err
 }
 
 // join is the devices' side. Without a ServiceAccount for it there is none, and the
 // console says so to whoever tries to join.
-func (o *consoleOptions) join(installers *joinhttp.Artifacts, log *slog.Logger) (http.Handler, error) {
+func (o *consoleOptions) join(all clusters.Clusters, installers *joinhttp.Artifacts, log *slog.Logger) (http.Handler, error) {
 	config, err := o.joinConfig()
 	if err != nil {
 		return nil, err
@@ -140,7 +141,7 @@ func (o *consoleOptions) join(installers *joinhttp.Artifacts, log *slog.Logger) 
 	if err != nil {
 		return nil, fmt.Errorf("client for redeeming join codes: %w", err)
 	}
-	return joinhttp.New(enroll.NewRedeemer(sa, time.Now), installers, log), nil
+	return joinhttp.New(server.NewRedeemers(enroll.NewRedeemer(sa, time.Now), all), installers, log), nil
 }
 
 func (o *consoleOptions) joinConfig() (*rest.Config, error) {

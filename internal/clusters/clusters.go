@@ -72,6 +72,9 @@ type Clusters interface {
 	// the host. It fails with ErrSystemUser for names that must not travel, and
 	// with ErrRefused for clusters whose kubeconfig is not used.
 	ForUser(name string, user User) (*rest.Config, error)
+	// ForRedeemer is for redeeming join codes on another cluster than the host: the
+	// chart's ServiceAccount for that, impersonated with the stored credentials.
+	ForRedeemer(name string) (*rest.Config, error)
 }
 
 // Errors of this package.

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"k8s.io/client-go/rest"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
 // impersonate never carries system: names across: system:masters of one cluster
@@ -23,6 +25,17 @@ func impersonate(config *rest.Config, user User) (*rest.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// redeemer is the ServiceAccount that charts/kubeedge makes for redeeming join codes.
+const redeemer = "system:serviceaccount:" + v1alpha1.JoinNamespace + ":edgeway-redeemer"
+
+// asRedeemer carries a system: name, which comes from no user and can do nothing
+// outside the join namespace.
+func asRedeemer(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: redeemer}
+	return config
 }
 
 // bearer puts the user's current token on every request. Where there is none any

@@ -135,3 +135,12 @@ func (k *Kubeconfig) Namespace(name string) string {
 	}
 	return "default"
 }
+
+// ForRedeemer impersonates the ServiceAccount that redeems join codes.
+func (k *Kubeconfig) ForRedeemer(name string) (*rest.Config, error) {
+	config, err := k.Config(name)
+	if err != nil {
+		return nil, err
+	}
+	return asRedeemer(config), nil
+}

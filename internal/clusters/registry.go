@@ -204,3 +204,12 @@ func (r *Registry) ForUser(name string, user User) (*rest.Config, error) {
 	}
 	return impersonate(config, user)
 }
+
+// ForRedeemer impersonates the ServiceAccount that redeems join codes.
+func (r *Registry) ForRedeemer(name string) (*rest.Config, error) {
+	config, err := r.Config(name)
+	if err != nil {
+		return nil, err
+	}
+	return asRedeemer(config), nil
+}

@@ -68,6 +68,16 @@ func (r *Redeemer) Redeem(ctx context.Context, code string, csrPEM []byte) (*Bun
 		EdgeCoreConfig: config, CloudCore: e.Spec.CloudCore, StatusToken: token}, nil
 }
 
+// Knows fails with ErrCodeUnknown for a code of no enrolment here; one that cannot be
+// used any more is known. Where KubeEdge is not enabled there are no codes.
+func (r *Redeemer) Knows(ctx context.Context, code string) error {
+	_, err := r.find(ctx, code)
+	if meta.IsNoMatchError(err) {
+		return ErrCodeUnknown
+	}
+	return err
+}
+
 // Lookup tells who the code's holder will be. It does not use the code up.
 func (r *Redeemer) Lookup(ctx context.Context, code string) (*v1alpha1.EdgeEnrollmentSpec, error) {
 	e, err := r.find(ctx, code)
