@@ -60,14 +60,14 @@ type batchItem struct {
 
 func batchOf(c console, base map[string]any, list string) (items []batchItem, err error) {
 	body := map[string]any{"format": "csv", "list": list, "base": base}
-	err = c.call(http.MethodPost, clusterPath+"/enrollment-batches", body, &items)
+	err = c.Call(http.MethodPost, clusterPath+"/enrollment-batches", body, &items)
 	return items, err
 }
 
 func enrolments(t *testing.T, c console) int {
 	t.Helper()
 	var all []enrolment
-	if err := c.call(http.MethodGet, clusterPath+"/enrollments", nil, &all); err != nil {
+	if err := c.Call(http.MethodGet, clusterPath+"/enrollments", nil, &all); err != nil {
 		t.Fatal(err)
 	}
 	return len(all)

@@ -84,7 +84,7 @@ func closeAllBut(t *testing.T, cloudCore map[string]any) {
 // returns the directory and the line that the README tells to run in it.
 func carry(t *testing.T, c console, enrolment string) (dir, line string) {
 	t.Helper()
-	archive, err := c.fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", nil)
+	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestJoinCodeIsSingleUse(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
 	enrolment := createEnrolment(t, c)
-	if err := c.call(http.MethodPatch, clusterPath+"/enrollments/"+enrolment.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
+	if err := c.Call(http.MethodPatch, clusterPath+"/enrollments/"+enrolment.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	out := onHost(t, spare, "if "+enrolment.Command+" 2>&1; then echo joined; fi")
@@ -104,7 +104,7 @@ func joinRequest(t *testing.T, c console) map[string]any {
 	var defaults struct {
 		Request map[string]any `json:"request"`
 	}
-	if err := c.call(http.MethodGet, clusterPath+"/join-defaults", nil, &defaults); err != nil {
+	if err := c.Call(http.MethodGet, clusterPath+"/join-defaults", nil, &defaults); err != nil {
 		t.Fatal(err)
 	}
 	defaults.Request["nodeName"], defaults.Request["nodeIP"] = spare, spareIP
@@ -120,7 +120,7 @@ func createEnrolment(t *testing.T, c console) enrolment {
 func enrol(t *testing.T, c console, request map[string]any) enrolment {
 	t.Helper()
 	var e enrolment
-	if err := c.call(http.MethodPost, clusterPath+"/enrollments", request, &e); err != nil {
+	if err := c.Call(http.MethodPost, clusterPath+"/enrollments", request, &e); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -135,7 +135,7 @@ func waitPhase(t *testing.T, c console, name, phase string) {
 	t.Helper()
 	eventually(t, 90*time.Second, func() error {
 		var e enrolment
-		if err := c.call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
+		if err := c.Call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
 			return err
 		}
 		if e.Phase != phase {
@@ -148,7 +148,7 @@ func waitPhase(t *testing.T, c console, name, phase string) {
 func leaveByConsole(t *testing.T, c console) {
 	t.Helper()
 	leave := map[string]any{"confirm": spare, "timeoutSeconds": 30, "force": false}
-	if err := c.call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
+	if err := c.Call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
 		t.Fatal(err)
 	}
 	waitGone(t)

@@ -132,7 +132,7 @@ func waitCondition(t *testing.T, c console, name, kind, says string) {
 		var e struct {
 			Conditions []struct{ Type, Status, Reason, Message string }
 		}
-		if err := c.call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
+		if err := c.Call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
 			return err
 		}
 		for _, x := range e.Conditions {
@@ -179,7 +179,7 @@ func expire(t *testing.T, c console, e enrolment) {
 
 func revoke(t *testing.T, c console, e enrolment) {
 	t.Helper()
-	if err := c.call(http.MethodPatch, clusterPath+"/enrollments/"+e.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
+	if err := c.Call(http.MethodPatch, clusterPath+"/enrollments/"+e.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -198,7 +198,7 @@ func redeem(c console, e enrolment, name string) error {
 	if err != nil {
 		return err
 	}
-	return c.call(http.MethodPost, wire.PathRedeem, wire.RedeemRequest{Code: e.Code, CSR: string(csr)}, nil)
+	return c.Call(http.MethodPost, wire.PathRedeem, wire.RedeemRequest{Code: e.Code, CSR: string(csr)}, nil)
 }
 
 // requestForAnotherName: edgectl makes no such request, somebody else may.

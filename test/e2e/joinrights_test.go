@@ -59,7 +59,7 @@ func TestJoinRights(t *testing.T) {
 			forgetEnrolmentsOf(t, name)
 		}
 	})
-	strangers := map[string]console{"401": {http: insecureClient(), url: site.Console.URL}, "403": signIn(t, site.Tokens.Viewer)}
+	strangers := map[string]console{"401": site.Nobody(), "403": signIn(t, site.Tokens.Viewer)}
 	operations := joinOperations(enrolment.Name, waiting.Name, request)
 	for status, who := range strangers {
 		for _, o := range operations {
@@ -76,7 +76,7 @@ func TestJoinRights(t *testing.T) {
 	waitGone(t)
 	onHost(t, spare, "edgectl leave")
 	nothingLeft(t, clean)
-	if err := operator.call(http.MethodPatch, clusterPath+"/nodes/jetson-xavier/scheduling", map[string]any{"schedulable": false}, nil); err == nil || !strings.Contains(err.Error(), ": 403 ") {
+	if err := operator.Call(http.MethodPatch, clusterPath+"/nodes/jetson-xavier/scheduling", map[string]any{"schedulable": false}, nil); err == nil || !strings.Contains(err.Error(), ": 403 ") {
 		t.Errorf("the edge operator cordons a node that has no enrolment: %v", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestJoinRights(t *testing.T) {
 // attempt gives what comes of it, where that takes a while, too.
 func attempt(t *testing.T, who console, o joinOperation) error {
 	t.Helper()
-	text, err := who.fetch(o.method, o.path, o.body)
+	text, err := who.Fetch(o.method, o.path, o.body)
 	var operation struct {
 		ID    string
 		Done  bool
@@ -97,7 +97,7 @@ func attempt(t *testing.T, who console, o joinOperation) error {
 		return err
 	}
 	eventually(t, time.Minute, func() error {
-		err := who.call(http.MethodGet, clusterPath+"/operations/"+operation.ID, nil, &operation)
+		err := who.Call(http.MethodGet, clusterPath+"/operations/"+operation.ID, nil, &operation)
 		if err == nil && !operation.Done {
 			err = fmt.Errorf("%s %s goes on", o.method, o.path)
 		}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -78,22 +77,11 @@ func startHostile(t *testing.T, name string) {
 	})
 }
 
-// get reads an answer whole.
-func (c console) get(path string) (int, []byte, error) {
-	resp, err := c.http.Get(c.url + path)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, b, err
-}
-
 // clusterName is how the console calls the site's cluster.
 func clusterName(t *testing.T, c console) string {
 	t.Helper()
 	var list []struct{ Name string }
-	if err := c.call(http.MethodGet, "/api/v1/clusters", nil, &list); err != nil || len(list) == 0 {
+	if err := c.Call(http.MethodGet, "/api/v1/clusters", nil, &list); err != nil || len(list) == 0 {
 		t.Fatalf("clusters: %v %v", list, err)
 	}
 	return list[0].Name
@@ -132,7 +120,7 @@ func TestConsoleLogsAreByteForByte(t *testing.T) {
 				t.Fatalf("kubectl gave %d bytes", len(want))
 			}
 			v.query.Set("container", "main")
-			code, got, err := c.get(logPath(cluster, pod, v.query))
+			code, got, err := c.Get(logPath(cluster, pod, v.query))
 			if err != nil || code != http.StatusOK {
 				t.Fatalf("%d %v", code, err)
 			}
@@ -204,7 +192,7 @@ func TestLogRights(t *testing.T) {
 	paths := map[string]string{}
 	people := map[string]console{
 		"admin": signIn(t, site.Tokens.Admin), "viewer": signIn(t, site.Tokens.Viewer), "developer": signIn(t, developer),
-		"nobody": {url: site.Console.URL, http: insecureClient()},
+		"nobody": site.Nobody(),
 	}
 	cluster := clusterName(t, people["admin"])
 	for _, namespace := range []string{"default", "rights"} {
@@ -222,7 +210,7 @@ func TestLogRights(t *testing.T) {
 		{"nobody", "default", 401, "401"}, {"nobody", "rights", 401, "401"},
 	} {
 		t.Run(c.who+" in "+c.namespace, func(t *testing.T) {
-			code, body, err := people[c.who].get(paths[c.namespace] + "/logs?container=hello&tail=1")
+			code, body, err := people[c.who].Get(paths[c.namespace] + "/logs?container=hello&tail=1")
 			if err != nil || code != c.logs {
 				t.Errorf("log: %d %v %s, want %d", code, err, body, c.logs)
 			}

@@ -24,12 +24,12 @@ import (
 
 func nodeSamples(c console, node string) (samples.NodeSamples, error) {
 	var out samples.NodeSamples
-	return out, c.call(http.MethodGet, clusterPath+"/nodes/"+node+"/samples?sinceSeconds=900", nil, &out)
+	return out, c.Call(http.MethodGet, clusterPath+"/nodes/"+node+"/samples?sinceSeconds=900", nil, &out)
 }
 
 func podSamples(c console, namespace, pod string) (samples.PodSamples, error) {
 	var out samples.PodSamples
-	return out, c.call(http.MethodGet, clusterPath+"/pods/"+namespace+"/"+pod+"/samples?sinceSeconds=900", nil, &out)
+	return out, c.Call(http.MethodGet, clusterPath+"/pods/"+namespace+"/"+pod+"/samples?sinceSeconds=900", nil, &out)
 }
 
 // TestFiguresEqualTheSummary: what the console says of a time is what the node's own
@@ -85,7 +85,7 @@ func TestFiguresEqualTop(t *testing.T) {
 				Name  string        `json:"name"`
 				Usage observe.Usage `json:"usage"`
 			}
-			if err := viewer.call(http.MethodGet, clusterPath+"/metrics/nodes?selector=kubernetes.io/hostname%3D"+node, nil, &list); err != nil {
+			if err := viewer.Call(http.MethodGet, clusterPath+"/metrics/nodes?selector=kubernetes.io/hostname%3D"+node, nil, &list); err != nil {
 				return err
 			}
 			if len(list) != 1 || list[0].Name != node || list[0].Usage.CPUNanoCores == nil {

@@ -18,18 +18,18 @@ import (
 // openTerminal opens a terminal as a browser would.
 func openTerminal(t *testing.T, ctx context.Context, c console, pod, query string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
-	base, err := url.Parse(c.url)
+	base, err := url.Parse(c.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	header := http.Header{"Origin": {c.url}}
-	if c.http.Jar != nil {
-		for _, cookie := range c.http.Jar.Cookies(base) {
+	header := http.Header{"Origin": {c.URL}}
+	if c.HTTP.Jar != nil {
+		for _, cookie := range c.HTTP.Jar.Cookies(base) {
 			header.Add("Cookie", cookie.Name+"="+cookie.Value)
 		}
 	}
-	client := &http.Client{Transport: c.http.Transport}
-	return websocket.Dial(ctx, c.url+pod+"/terminal?container=hello"+query, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	client := &http.Client{Transport: c.HTTP.Transport}
+	return websocket.Dial(ctx, c.URL+pod+"/terminal?container=hello"+query, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
 }
 
 type terminalEnd struct {

@@ -31,8 +31,13 @@ type Site struct {
 	Tokens struct {
 		Admin  string `json:"admin"`
 		Viewer string `json:"viewer"`
+		// Of people of both clusters, where there are two.
+		FleetAdmin  string `json:"fleetAdmin"`
+		BranchAdmin string `json:"branchAdmin"`
 	} `json:"tokens"`
-	Hosts []struct {
+	// Branch is the second cluster's kubeconfig.
+	Branch string `json:"branch"`
+	Hosts  []struct {
 		Name      string   `json:"name"`
 		Role      string   `json:"role"`
 		Addresses []string `json:"addresses"`
@@ -77,9 +82,15 @@ func (s Site) MustKubectl(t testing.TB, args ...string) string {
 // Edgeway runs the product's command line on the site's cluster.
 func (s Site) Edgeway(t testing.TB, args ...string) {
 	t.Helper()
+	s.EdgewayOn(t, "sandbox", s.Kubeconfig, args...)
+}
+
+// EdgewayOn runs the product's command line on a cluster of a kubeconfig.
+func (s Site) EdgewayOn(t testing.TB, cluster, kubeconfig string, args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 4*time.Minute)
 	defer cancel()
-	all := append(args[:len(args):len(args)], "--cluster", "sandbox", "--kubeconfig", s.Kubeconfig)
+	all := append(args[:len(args):len(args)], "--cluster", cluster, "--kubeconfig", kubeconfig)
 	out, err := exec.CommandContext(ctx, filepath.Join(s.Root, "bin", "edgeway"), all...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("edgeway %s: %v:\n%s", strings.Join(args, " "), err, out)
