@@ -22,6 +22,8 @@ KUBEEDGE ?=
 KEEP ?=
 # SPARES=3 adds three edge hosts that wait to be joined.
 SPARES ?=
+# CLUSTERS=2 adds a second cluster, in which KubeEdge is not enabled yet.
+CLUSTERS ?=
 
 .PHONY: help
 help: ## List the targets
@@ -29,7 +31,7 @@ help: ## List the targets
 
 .PHONY: up
 up: check-machine deps build ## Bring up a whole edge site on this machine
-	@bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) $(if $(KEEP),--keep) $(if $(SPARES),--spares $(SPARES))
+	@bin/sandbox up $(if $(KUBEEDGE),--kubeedge $(abspath $(KUBEEDGE))) $(if $(KEEP),--keep) $(if $(SPARES),--spares $(SPARES)) $(if $(CLUSTERS),--clusters $(CLUSTERS))
 
 .PHONY: down
 down: ## Remove the site and everything it made
@@ -78,7 +80,7 @@ build-product: web
 build-sandbox:
 	@mkdir -p bin/kube bin/standin
 	@cd sandbox && ./progress.sh "building the sandbox and the stand-ins" bash -c '\
-		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause ./burner && \
+		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/ ./cmd/sandbox ./pause ./burner ./servicelb && \
 		go build -ldflags "$(GO_LDFLAGS)" -o ../bin/standin/ ./standin/cloudcore ./standin/edgecore ./standin/edgesim'
 	@cd sandbox && ./progress.sh "building Kubernetes $(KUBE_VERSION) from source (about 12 minutes the first time)" \
 		go build -ldflags "$(KUBE_LDFLAGS)" -o ../bin/kube/kubernetes ./kubernetes

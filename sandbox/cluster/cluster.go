@@ -26,6 +26,9 @@ type Cluster struct {
 	ControlPlane Node
 	// PauseImage of the pods' sandboxes, by reference.
 	PauseImage string
+	// TokenFile names people and their bearer tokens, as kube-apiserver's
+	// --token-auth-file; empty for none.
+	TokenFile string
 }
 
 // Node is a host that runs a kubelet of the cluster.
@@ -89,6 +92,18 @@ func (c Cluster) WriteImpersonatingKubeconfig(file, as string) error {
 	}
 	user["as"] = as
 	return c.writeKubeconfigFor(file, "impersonator", user)
+}
+
+// KubeconfigOf makes a client certificate for a user and gives the kubeconfig with
+// it, as one file that can be sent.
+func (c Cluster) KubeconfigOf(user string) ([]byte, error) {
+	if err := c.pki().ensureCert(clusterCA, user, subject{user: user}); err != nil {
+		return nil, err
+	}
+	if err := c.writeKubeconfig(c.kubeconfig(user), user); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(c.kubeconfig(user))
 }
 
 func (c Cluster) certUser(cert string) (m, error) {

@@ -88,25 +88,30 @@ func (c Cluster) etcd() hosts.Service {
 
 func (c Cluster) apiserver() hosts.Service {
 	p := c.pki()
-	return c.program("kube-apiserver",
-		"--etcd-servers="+etcdURL, "--advertise-address="+c.ControlPlane.IP, "--secure-port=6443",
-		"--service-cluster-ip-range="+ServiceCIDR, "--allow-privileged=true",
+	args := []string{
+		"--etcd-servers=" + etcdURL, "--advertise-address=" + c.ControlPlane.IP, "--secure-port=6443",
+		"--service-cluster-ip-range=" + ServiceCIDR, "--allow-privileged=true",
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-		"--client-ca-file="+p.File("ca.crt"),
-		"--tls-cert-file="+p.File("apiserver.crt"), "--tls-private-key-file="+p.File("apiserver.key"),
-		"--kubelet-client-certificate="+p.File("apiserver-kubelet-client.crt"),
-		"--kubelet-client-key="+p.File("apiserver-kubelet-client.key"),
+		"--client-ca-file=" + p.File("ca.crt"),
+		"--tls-cert-file=" + p.File("apiserver.crt"), "--tls-private-key-file=" + p.File("apiserver.key"),
+		"--kubelet-client-certificate=" + p.File("apiserver-kubelet-client.crt"),
+		"--kubelet-client-key=" + p.File("apiserver-kubelet-client.key"),
 		"--kubelet-preferred-address-types=InternalIP,Hostname",
-		"--service-account-issuer="+c.Server(), "--service-account-key-file="+p.File("sa.pub"),
-		"--service-account-signing-key-file="+p.File("sa.key"),
-		"--requestheader-client-ca-file="+p.File(frontProxyCA+".crt"),
+		"--service-account-issuer=" + c.Server(), "--service-account-key-file=" + p.File("sa.pub"),
+		"--service-account-signing-key-file=" + p.File("sa.key"),
+		"--requestheader-client-ca-file=" + p.File(frontProxyCA+".crt"),
 		"--requestheader-allowed-names=front-proxy-client",
 		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-		"--proxy-client-cert-file="+p.File("front-proxy-client.crt"),
-		"--proxy-client-key-file="+p.File("front-proxy-client.key"),
+		"--proxy-client-cert-file=" + p.File("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + p.File("front-proxy-client.key"),
 		"--enable-aggregator-routing=true",
-		"--shutdown-delay-duration=0s")
+		"--shutdown-delay-duration=0s",
+	}
+	if c.TokenFile != "" {
+		args = append(args, "--token-auth-file="+c.TokenFile)
+	}
+	return c.program("kube-apiserver", args...)
 }
 
 func (c Cluster) component(name string) hosts.Service {

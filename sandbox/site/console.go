@@ -27,24 +27,24 @@ func (s Site) startConsole(ctx context.Context, c cluster.Cluster, set imageSet)
 	if err := s.writeArtifacts(artifacts, set); err != nil {
 		return err
 	}
-	// People bring their own tokens; the console has no standing right but the redeemer's.
 	people, join := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "join.kubeconfig")
-	if err := c.WriteAnonymousKubeconfig(people); err != nil {
+	members, err := s.writeConsoleKubeconfig(c, people)
+	if err != nil {
 		return err
 	}
 	if err := c.WriteImpersonatingKubeconfig(join, redeemer); err != nil {
 		return err
 	}
-	console := hosts.Service{Name: "console", Args: []string{
+	console := hosts.Service{Name: "console", Args: append([]string{
 		filepath.Join(s.BinDir, "edgeway"), "console",
 		"--kubeconfig", people, "--join-kubeconfig", join,
 		"--listen", net.JoinHostPort(consoleIP, consolePort), "--external-url", consoleURL(),
 		"--data-dir", filepath.Join(dir, "data"), "--artifacts", artifacts,
-	}}
+	}, members...)}
 	if err := s.Console.StartService(ctx, s.self(), console); err != nil {
 		return err
 	}
-	err := cluster.Until(ctx, 30*time.Second, func(ctx context.Context) error {
+	err = cluster.Until(ctx, 30*time.Second, func(ctx context.Context) error {
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(consoleIP, consolePort), time.Second)
 		if err != nil {
 			return err
@@ -55,6 +55,16 @@ func (s Site) startConsole(ctx context.Context, c cluster.Cluster, set imageSet)
 		return fmt.Errorf("console (its log: %s): %w", s.Console.LogFile("console"), err)
 	}
 	return nil
+}
+
+// writeConsoleKubeconfig tells the console where the cluster is. People bring their
+// own tokens, so it has no standing right but the redeemer's, and with a second
+// cluster that of finding it; the flags for that are returned.
+func (s Site) writeConsoleKubeconfig(c cluster.Cluster, file string) ([]string, error) {
+	if s.Branch == nil {
+		return nil, c.WriteAnonymousKubeconfig(file)
+	}
+	return []string{"--member-secrets", consoleNamespace}, c.WriteImpersonatingKubeconfig(file, consoleUser)
 }
 
 // writeArtifacts puts what devices download, and what goes into offline bundles,

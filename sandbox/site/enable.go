@@ -58,6 +58,13 @@ func (s Site) finish(ctx context.Context, w io.Writer, c cluster.Cluster, set im
 	if r.Tokens.Viewer, err = token(ctx, c.Kubectl(), "viewer"); err != nil {
 		return err
 	}
+	if s.Branch != nil {
+		people, err := s.people()
+		if err != nil {
+			return err
+		}
+		r.Branch, r.Tokens.FleetAdmin, r.Tokens.BranchAdmin = s.branchCluster("").Kubeconfig(), people[fleetAdmin], people[branchAdmin]
+	}
 	if err := s.writeReport(r); err != nil {
 		return err
 	}

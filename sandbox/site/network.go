@@ -52,6 +52,9 @@ func (s Site) wireCloud(ctx context.Context) error {
 		}
 	}
 	cloud := map[string]hosts.Host{controlPlaneIP: s.ControlPlane, workerIP: s.Worker, consoleIP: s.Console}
+	if s.Branch != nil {
+		cloud[branchIP] = *s.Branch
+	}
 	for ip, h := range cloud {
 		if err := s.plugPublic(ctx, h, "eth0", ip); err != nil {
 			return err

@@ -28,7 +28,7 @@ func (s Site) Preflight(ctx context.Context) error {
 		return Problem{"make up needs root: it makes network namespaces and cgroups", "run it as root (sudo make up)"}
 	}
 	var problems []error
-	for _, check := range []func(context.Context) error{s.checkPrograms, s.checkKernel, s.checkDisk, s.checkAddress, s.checkOther} {
+	for _, check := range []func(context.Context) error{s.checkPrograms, s.checkKernel, s.checkDisk, s.checkAddress, s.checkOther, s.checkGrown} {
 		if err := check(ctx); err != nil {
 			problems = append(problems, err)
 		}
@@ -126,6 +126,15 @@ func (s Site) checkOther(context.Context) error {
 		if !strings.Contains(line, " "+s.Dir+"/") {
 			return Problem{"another sandbox is up: " + line, "run make down in its work tree"}
 		}
+	}
+	return nil
+}
+
+// checkGrown refuses a second cluster for a site that is up without: its console
+// does not look for one.
+func (s Site) checkGrown(context.Context) error {
+	if s.Branch != nil && s.running() && s.savedExtent().Clusters == 1 {
+		return Problem{"the site that is up has one cluster", "run make down first, then make up CLUSTERS=2"}
 	}
 	return nil
 }

@@ -31,7 +31,13 @@ type Report struct {
 	Tokens struct {
 		Admin  string `json:"admin"`
 		Viewer string `json:"viewer"`
+		// FleetAdmin is cluster-admin of both clusters, BranchAdmin of the second
+		// alone and a viewer of the first.
+		FleetAdmin  string `json:"fleetAdmin,omitempty"`
+		BranchAdmin string `json:"branchAdmin,omitempty"`
 	} `json:"tokens"`
+	// Branch is the second cluster's kubeconfig, of its cluster-admin.
+	Branch string `json:"branch,omitempty"`
 	// KubeEdge is "stand-in" or the directory of the real programs.
 	KubeEdge string `json:"kubeedge"`
 	// Burner is the image of the program that uses a known amount of everything.
@@ -79,6 +85,13 @@ The site is up. CloudCore and EdgeCore are %s.
   admin     %s
   viewer    %s
 `, r.Console.URL, r.Tokens.Admin, r.Tokens.Viewer)
+	}
+	if r.Branch != "" {
+		fmt.Fprintf(w, `
+  second cluster, "branch"  kubectl --kubeconfig=%s
+  fleet-admin   %s  (both clusters)
+  branch-admin  %s  (the second; views the first)
+`, r.Branch, r.Tokens.FleetAdmin, r.Tokens.BranchAdmin)
 	}
 	fmt.Fprint(w, "\nmake down removes all of it.\n")
 }

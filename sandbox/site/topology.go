@@ -1,10 +1,7 @@
 package site
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
@@ -31,6 +28,7 @@ const (
 	controlPlaneIP = "198.18.0.2"
 	workerIP       = "198.18.0.3"
 	consoleIP      = "198.18.0.4"
+	branchIP       = "198.18.0.5"
 	machineIP      = "198.18.0.254"
 	machineLink    = "edgeway0"
 	edgeGateway    = "192.168.100.254"
@@ -38,8 +36,12 @@ const (
 	edgeBridge     = "lan0"
 	consolePort    = "8443"
 	clusterName    = "sandbox"
-	workerPodCIDR  = "10.244.1.0/24"
-	controlPodCIDR = "10.244.0.0/24"
+	branchName     = "branch"
+	// Addresses for Services of type LoadBalancer.
+	balancerPool       = "198.18.0.128/28"
+	branchBalancerPool = "198.18.0.144/28"
+	workerPodCIDR      = "10.244.1.0/24"
+	controlPodCIDR     = "10.244.0.0/24"
 )
 
 // Edge is one edge host and the router it sits behind.
@@ -62,59 +64,26 @@ type Site struct {
 
 	Internet, ControlPlane, Worker, Console hosts.Host
 	Edges                                   []Edge
+	// Branch is the only node of a second cluster, where there is one.
+	Branch *hosts.Host
 }
+
+// cloudSysctls are those of a cloud node.
+var cloudSysctls = map[string]string{"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/rp_filter": "0", "net/ipv4/conf/default/rp_filter": "0"}
 
 // New describes the site of a work tree. Nothing is started.
 func New(root, kubeEdgeDir string) Site {
 	s := Site{Root: root, Dir: filepath.Join(root, ".sandbox"), BinDir: filepath.Join(root, "bin"), KubeEdgeDir: kubeEdgeDir}
 	s.Internet = s.host("internet", map[string]string{"net/ipv4/ip_forward": "1"})
-	cloud := map[string]string{"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/rp_filter": "0", "net/ipv4/conf/default/rp_filter": "0"}
-	s.ControlPlane = s.host("cp", cloud)
-	s.Worker = s.host("worker", cloud)
+	s.ControlPlane = s.host("cp", cloudSysctls)
+	s.Worker = s.host("worker", cloudSysctls)
 	s.Console = s.host("console", nil)
 	s.Edges = []Edge{
 		s.edge("jetson-xavier", "192.168.100.1", "nat-jetson", "198.18.0.11", "10.244.101.0/24", true),
 		s.edge("raspberrypi", "192.168.100.2", "nat-raspberry", "198.18.0.12", "10.244.102.0/24", true),
 		s.edge("orangepi", "192.168.100.3", "nat-orange", "198.18.0.13", "10.244.103.0/24", false),
 	}
-	return s.WithSpares(s.savedSpares())
-}
-
-// MaxSpares bounds the spare edge hosts.
-const MaxSpares = 20
-
-// WithSpares adds edge hosts that wait to be joined, orangepi-2 and so on, up to that
-// many in addition to orangepi.
-func (s Site) WithSpares(count int) Site {
-	for n := len(s.Edges) - fixedEdges + 1; n <= min(count, MaxSpares); n++ {
-		last := fixedEdges + n
-		s.Edges = append(s.Edges[:len(s.Edges):len(s.Edges)], s.edge(fmt.Sprintf("orangepi-%d", n+1), fmt.Sprintf("192.168.100.%d", last),
-			fmt.Sprintf("nat-orange-%d", n+1), fmt.Sprintf("198.18.0.%d", 10+last), fmt.Sprintf("10.244.%d.0/24", 100+last), false))
-	}
-	return s
-}
-
-// fixedEdges is how many edge hosts every site has.
-const fixedEdges = 3
-
-// sparesFile says how many spare edge hosts a site was brought up with.
-func (s Site) sparesFile() string { return filepath.Join(s.Dir, "spares") }
-
-// savedSpares is 0 for a site that is not up.
-func (s Site) savedSpares() int {
-	text, err := os.ReadFile(s.sparesFile())
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.Atoi(string(text))
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func (s Site) saveSpares() error {
-	return os.WriteFile(s.sparesFile(), []byte(strconv.Itoa(len(s.Edges)-fixedEdges)), 0o644)
+	return s.With(s.savedExtent())
 }
 
 func (s Site) host(name string, sysctls map[string]string) hosts.Host {
@@ -133,6 +102,9 @@ func (s Site) Hosts() []HostInfo {
 		s.info(s.ControlPlane, RoleControlPlane, controlPlaneIP),
 		s.info(s.Worker, RoleWorker, workerIP),
 		s.info(s.Console, RoleConsole, consoleIP),
+	}
+	if s.Branch != nil {
+		list = append(list, s.info(*s.Branch, RoleControlPlane, branchIP))
 	}
 	for _, e := range s.Edges {
 		list = append(list, s.info(e.Router, RoleRouter, e.RouterIP, edgeGateway), s.info(e.Host, RoleEdge, e.IP))
@@ -158,9 +130,13 @@ func (s Site) Host(name string) (hosts.Host, bool) {
 func (s Site) self() string { return filepath.Join(s.BinDir, "sandbox") }
 
 func (s Site) cluster(pause string) cluster.Cluster {
+	return s.clusterOf(clusterName, "cluster", s.nodes()[0], pause)
+}
+
+func (s Site) clusterOf(name, dir string, controlPlane cluster.Node, pause string) cluster.Cluster {
 	return cluster.Cluster{
-		Name: clusterName, Dir: filepath.Join(s.Dir, "cluster"), BinDir: filepath.Join(s.BinDir, "kube"), Self: s.self(),
-		ControlPlane: s.nodes()[0], PauseImage: pause,
+		Name: name, Dir: filepath.Join(s.Dir, dir), BinDir: filepath.Join(s.BinDir, "kube"), Self: s.self(),
+		ControlPlane: controlPlane, PauseImage: pause,
 	}
 }
 

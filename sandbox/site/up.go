@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,7 +40,7 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return err
 	}
-	if err := s.saveSpares(); err != nil {
+	if err := s.saveExtent(); err != nil {
 		return err
 	}
 	// Until the end, the site is not up.
@@ -54,15 +55,19 @@ func (s Site) up(ctx context.Context, w io.Writer) error {
 		}},
 		{"making hosts and networks", s.startHosts},
 		{"furnishing edge hosts", s.furnishEdges},
-		{"starting the control plane", func(ctx context.Context) error { return c.StartControlPlane(ctx) }},
+		{"starting the control plane", func(ctx context.Context) error { return s.startControlPlane(ctx, c) }},
 		{"starting cloud nodes", func(ctx context.Context) error { return s.startCloudNodes(ctx, c, set) }},
 		{"starting the edge hosts' runtimes", func(ctx context.Context) error { return s.startEdgeRuntimes(ctx, set) }},
 		{"installing metrics-server", func(ctx context.Context) error { return s.installAddons(ctx, c.Kubectl(), set) }},
 		{"enabling KubeEdge (charts/kubeedge)", func(ctx context.Context) error { return s.enable(ctx, c, set) }},
 		{"joining edge nodes", func(ctx context.Context) error { return s.joinEdges(ctx, c.Kubectl()) }},
 		{"waiting for edge nodes and their workload", func(ctx context.Context) error { return s.runWorkloads(ctx, c.Kubectl(), set) }},
+		{secondCluster, func(ctx context.Context) error { return s.startBranch(ctx, c.Kubectl(), set) }},
 		{"starting the console", func(ctx context.Context) error { return s.startConsole(ctx, c, set) }},
 		{"waiting for logs and metrics through the tunnel", func(ctx context.Context) error { return s.waitObservable(ctx, c.Kubectl()) }},
+	}
+	if s.Branch == nil {
+		steps = slices.DeleteFunc(steps, func(s step) bool { return s.title == secondCluster })
 	}
 	if err := runSteps(ctx, w, time.Now(), steps); err != nil {
 		return err
@@ -86,8 +91,17 @@ func (s Site) startCloudNodes(ctx context.Context, c cluster.Cluster, set imageS
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if err := s.settle(ctx, c, s.nodes()...); err != nil {
+		return err
+	}
+	return s.startBalancer(ctx, c, s.Worker, balancerPool)
+}
+
+// settle gives nodes their pod ranges, waits until they are ready and labels the
+// control plane's.
+func (s Site) settle(ctx context.Context, c cluster.Cluster, nodes ...cluster.Node) error {
 	k := c.Kubectl()
-	for _, n := range s.nodes() {
+	for _, n := range nodes {
 		err := cluster.Until(ctx, time.Minute, func(ctx context.Context) error {
 			if err := c.SetPodCIDR(ctx, n.Host.Name, n.PodCIDR); err != nil {
 				return err
@@ -98,7 +112,7 @@ func (s Site) startCloudNodes(ctx context.Context, c cluster.Cluster, set imageS
 			return fmt.Errorf("node %s (its kubelet's log: %s): %w", n.Host.Name, n.Host.LogFile("kubelet"), err)
 		}
 	}
-	_, err := k.Run(ctx, "label", "node", s.ControlPlane.Name, "node-role.kubernetes.io/control-plane=", "--overwrite")
+	_, err := k.Run(ctx, "label", "node", c.ControlPlane.Host.Name, "node-role.kubernetes.io/control-plane=", "--overwrite")
 	return err
 }
 

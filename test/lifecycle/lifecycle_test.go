@@ -38,12 +38,14 @@ func sandbox(t *testing.T, args ...string) string {
 }
 
 // TestDownLeavesNothing compares the machine before `up` with the machine after
-// `up` and `down`, and after `up`, a crash, `down`, `up` and `down`.
+// `up` with all that it can bring up, use and `down`, and after `up`, a crash, `down`,
+// `up` and `down`.
 func TestDownLeavesNothing(t *testing.T) {
 	sandbox(t, "down")
 	before := machineState(t)
 
-	sandbox(t, "up")
+	sandbox(t, "up", "--clusters", "2", "--spares", "1")
+	t.Run("second cluster", secondCluster)
 	sandbox(t, "down")
 	compare(t, "after up and down", before, machineState(t))
 

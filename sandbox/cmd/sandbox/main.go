@@ -45,15 +45,16 @@ func defaultRoot() string {
 func up(dir *string) *cobra.Command {
 	var kubeEdge string
 	var keep bool
-	var spares int
+	var extent site.Extent
 	c := &cobra.Command{Use: "up", Short: "Bring the site up", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if spares < 0 || spares > site.MaxSpares {
-			return fmt.Errorf("--spares %d: give 0 to %d", spares, site.MaxSpares)
+		if err := extent.Validate(); err != nil {
+			return err
 		}
-		return site.New(*dir, kubeEdge).WithSpares(spares).Up(c.Context(), c.OutOrStdout(), keep)
+		return site.New(*dir, kubeEdge).With(extent).Up(c.Context(), c.OutOrStdout(), keep)
 	}}
 	c.Flags().StringVar(&kubeEdge, "kubeedge", "", "directory with real cloudcore and edgecore programs; empty: stand-ins")
-	c.Flags().IntVar(&spares, "spares", 0, "further edge hosts that wait to be joined")
+	c.Flags().IntVar(&extent.Spares, "spares", 0, "further edge hosts that wait to be joined")
+	c.Flags().IntVar(&extent.Clusters, "clusters", 1, "2 for a second cluster, in which KubeEdge is not enabled yet")
 	c.Flags().BoolVar(&keep, "keep", false, "leave a failed site in place")
 	return c
 }
