@@ -1,17 +1,15 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { closePages, launch, look, open, signIn, site, variants } from './site';
+import { closePages, cluster, launch, look, open, signIn, site, variants } from './site';
 
 const { console: served, tokens } = site();
 let browser: Browser;
-let cluster = '';
 let pod = '';
 
 beforeAll(async () => {
   browser = await launch();
   const { page } = await open(browser, served.url);
   await signIn(page, tokens.admin);
-  cluster = (await page.locator('table tbody a').first().innerText()).trim();
   await page.goto(`/clusters/${cluster}/pods`);
   pod = (await page.locator('table tbody a').first().getAttribute('href')) ?? '';
 });

@@ -1,7 +1,7 @@
 import { test } from 'vitest';
 import en from '../src/locales/en.json';
 import { disable, kubeedge, restore, review } from './kubeedge';
-import { launch, open, signIn, site } from './site';
+import { cluster, launch, open, signIn, site } from './site';
 
 // How long an administrator waits for the settings form in a browser that has loaded
 // nothing yet, in milliseconds, and from the click on Enable until KubeEdge is up, in
@@ -12,7 +12,6 @@ test('the settings form, and from the click until KubeEdge is up', async () => {
   try {
     const { page } = await open(browser, served.url);
     await signIn(page, tokens.admin);
-    const cluster = (await page.locator('table tbody a').first().innerText()).trim();
     const before = await kubeedge(page.request, cluster);
     if (before.state !== 'Enabled') throw new Error(`KubeEdge is ${before.state}, want Enabled`);
     await disable(page.request, cluster);

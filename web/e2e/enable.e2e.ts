@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import en from '../src/locales/en.json';
 import zh from '../src/locales/zh.json';
 import { disable, headers, kubeedge, path as pathOf, restore, review, type KubeEdge } from './kubeedge';
-import { launch, look, open, signIn, site, variants } from './site';
+import { cluster, launch, look, open, signIn, site, variants } from './site';
 
 /*
  * Switches KubeEdge off and on again in a browser. It comes after all other browser
@@ -16,7 +16,6 @@ const texts = { en, zh } as const;
 
 let browser: Browser;
 let admin: { page: Page; errors: string[] };
-let cluster = '';
 let before: KubeEdge;
 
 const path = () => pathOf(cluster);
@@ -35,7 +34,6 @@ beforeAll(async () => {
   browser = await launch();
   admin = await open(browser, served.url);
   await signIn(admin.page, tokens.admin);
-  cluster = (await admin.page.locator('table tbody a').first().innerText()).trim();
   before = await kubeedge(admin.page.request, cluster);
   expect(before.settings, 'KubeEdge is enabled before these tests').toBeTruthy();
   await disable(admin.page.request, cluster);

@@ -1,5 +1,5 @@
 import { test } from 'vitest';
-import { launch, open, signIn, site } from './site';
+import { cluster, launch, open, signIn, site } from './site';
 
 // How long the browser takes from the click on a container's log to the first line
 // of it, in milliseconds.
@@ -9,7 +9,6 @@ test('the first line after the click', async () => {
   try {
     const { page } = await open(browser, served.url);
     await signIn(page, tokens.viewer);
-    const cluster = (await page.locator('table tbody a').first().innerText()).trim();
     await page.goto(`/clusters/${cluster}/pods`);
     await page.locator('table tbody a').first().click();
     await page.getByRole('link', { name: /^Logs of/ }).first().waitFor();

@@ -2,12 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { closePages, launch, look, open, signIn, site, variants } from './site';
+import { closePages, cluster, launch, look, open, signIn, site, variants } from './site';
 
 const { console: served, tokens, kubectl: program, kubeconfig } = site() as ReturnType<typeof site> & { kubectl: string; kubeconfig: string };
 const pictures = process.env.EDGEWAY_PICTURES;
 let browser: Browser;
-let cluster = '';
 let image = '';
 
 function kubectl(args: string[], input = ''): string {
@@ -42,7 +41,6 @@ beforeAll(async () => {
   browser = await launch();
   const { page } = await open(browser, served.url);
   await signIn(page, tokens.admin);
-  cluster = (await page.locator('table tbody a').first().innerText()).trim();
   image = kubectl(['get', 'deployment', 'hello-jetson-xavier', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']);
   makePod('ui-hostile', `printf '\\033[31mred\\033[0m \\033]0;title\\007<script>window.evil=1</script><img src=x onerror=window.evil=2>\\n'; printf 'nul \\000 and \\377\\376\\n'; printf '\\033[2J\\033[1;1H\\rcursor\\n'; head -c 1048576 /dev/zero | tr '\\0' x; echo; echo the end; sleep 3600`);
   makePod('ui-count', 'i=0; while true; do i=$((i+1)); echo "count $i"; sleep 0.1; done');

@@ -13,6 +13,9 @@ export function site(): Site {
   return JSON.parse(readFileSync(process.env.EDGEWAY_SITE ?? '../.sandbox/site.json', 'utf8')) as Site;
 }
 
+/** The cluster that every site has; a site of `make up CLUSTERS=2` has another. */
+export const cluster = 'sandbox';
+
 const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export function launch(): Promise<Browser> {
