@@ -1,10 +1,10 @@
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect } from 'react';
-import { createBrowserRouter, Navigate, Outlet, RouterProvider, useLocation } from 'react-router';
+import { useEffect, type ComponentType } from 'react';
+import { createBrowserRouter, matchPath, Navigate, Outlet, RouterProvider, useLocation, useRouteError } from 'react-router';
 import { Bullseye, Spinner } from '@patternfly/react-core';
 import { useTranslation } from 'react-i18next';
 import { ApiError, onSignedOut } from './api/client';
-import { sessionQuery } from './api/queries';
+import { kubeEdgeQuery, rightsQuery, sessionQuery } from './api/queries';
 import { Shell } from './components/shell';
 import { ErrorState } from './components/states';
 import { withTexts } from './lib/i18n';
@@ -19,15 +19,47 @@ const queryClient = new QueryClient({
   },
 });
 
-const Clusters = lazy(() => import('./pages/clusters').then((m) => ({ default: m.Clusters })));
-const KubeEdge = lazy(() => import('./pages/kubeedge/kubeedge').then((m) => ({ default: m.KubeEdge })));
-const Nodes = lazy(() => import('./pages/nodes/nodes').then((m) => ({ default: m.Nodes })));
-const NodePage = lazy(() => import('./pages/nodes/node').then((m) => ({ default: m.NodePage })));
-const Join = lazy(() => import('./pages/join/join').then((m) => ({ default: m.Join })));
-const Pods = lazy(() => import('./pages/pods/pods').then((m) => ({ default: m.Pods })));
-const PodPage = lazy(() => import('./pages/pods/pod').then((m) => ({ default: m.PodPage })));
-const Logs = lazy(() => withTexts('logs', import('./pages/pods/logs')).then((m) => ({ default: m.Logs })));
-const TerminalPage = lazy(() => withTexts('logs', import('./pages/terminal/terminal')).then((m) => ({ default: m.TerminalPage })));
+/** A page of its own file, and what it asks the server for first. */
+interface Page {
+  path: string;
+  load: () => Promise<ComponentType>;
+  /** Asked for while the page's file is still on its way, when the page is the first. */
+  ask?: (cluster: string) => void;
+}
+
+const pages: Page[] = [
+  { path: '/clusters', load: () => import('./pages/clusters').then((m) => m.Clusters) },
+  {
+    path: '/clusters/:cluster/kubeedge',
+    load: () => import('./pages/kubeedge/kubeedge').then((m) => m.KubeEdge),
+    ask: (cluster) => {
+      void queryClient.prefetchQuery(kubeEdgeQuery(cluster));
+      void queryClient.prefetchQuery(rightsQuery(cluster));
+    },
+  },
+  { path: '/clusters/:cluster/nodes', load: () => import('./pages/nodes/nodes').then((m) => m.Nodes) },
+  { path: '/clusters/:cluster/join', load: () => import('./pages/join/join').then((m) => m.Join) },
+  { path: '/clusters/:cluster/nodes/:node', load: () => import('./pages/nodes/node').then((m) => m.NodePage) },
+  { path: '/clusters/:cluster/pods', load: () => import('./pages/pods/pods').then((m) => m.Pods) },
+  { path: '/clusters/:cluster/pods/:namespace/:pod', load: () => import('./pages/pods/pod').then((m) => m.PodPage) },
+  { path: '/clusters/:cluster/pods/:namespace/:pod/logs', load: () => withTexts('logs', import('./pages/pods/logs')).then((m) => m.Logs) },
+  { path: '/clusters/:cluster/pods/:namespace/:pod/terminal', load: () => withTexts('logs', import('./pages/terminal/terminal')).then((m) => m.TerminalPage) },
+];
+
+/**
+ * Asks at once for what the first page needs: who is signed in, the page's file, which
+ * the router fetches, and its data would otherwise wait for one another. A failure shows
+ * where it is needed.
+ */
+export function askAhead(address: string) {
+  for (const page of pages) {
+    const match = matchPath(page.path, address);
+    if (!match) continue;
+    void queryClient.prefetchQuery(sessionQuery);
+    page.ask?.(match.params.cluster ?? '');
+    return;
+  }
+}
 
 function Waiting() {
   const { t } = useTranslation();
@@ -38,22 +70,23 @@ function Waiting() {
   );
 }
 
+/** A page whose file did not come, as after the console was replaced by another version. */
+function NotLoaded() {
+  return <ErrorState error={useRouteError()} retry={() => window.location.reload()} />;
+}
+
 /** Shows its children to people who are signed in, and the sign-in page to others. */
 function SignedIn() {
   const session = useQuery(sessionQuery);
   const location = useLocation();
   useEffect(() => onSignedOut(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey })), []);
-  if (session.isPending) return <Waiting />;
   if (session.error instanceof ApiError && session.error.status === 401) {
     return <Navigate to="/sign-in" replace state={{ from: location.pathname + location.search }} />;
   }
   if (session.error) return <ErrorState error={session.error} retry={() => void session.refetch()} />;
   return (
-    <Shell session={session.data}>
-      <Suspense fallback={<Waiting />}>
-        <Outlet />
-      </Suspense>
-    </Shell>
+    // The frame is drawn while the answer is on its way.
+    <Shell session={session.data}>{session.data ? <Outlet /> : <Waiting />}</Shell>
   );
 }
 
@@ -63,16 +96,9 @@ const router = createBrowserRouter([
     element: <SignedIn />,
     children: [
       { path: '/', element: <Navigate to="/clusters" replace /> },
-      { path: '/clusters', element: <Clusters /> },
       { path: '/clusters/:cluster', element: <Navigate to="nodes" replace /> },
-      { path: '/clusters/:cluster/kubeedge', element: <KubeEdge /> },
-      { path: '/clusters/:cluster/nodes', element: <Nodes /> },
-      { path: '/clusters/:cluster/join', element: <Join /> },
-      { path: '/clusters/:cluster/nodes/:node', element: <NodePage /> },
-      { path: '/clusters/:cluster/pods', element: <Pods /> },
-      { path: '/clusters/:cluster/pods/:namespace/:pod', element: <PodPage /> },
-      { path: '/clusters/:cluster/pods/:namespace/:pod/logs', element: <Logs /> },
-      { path: '/clusters/:cluster/pods/:namespace/:pod/terminal', element: <TerminalPage /> },
+      // The router, unlike Suspense, keeps the page before until the next one is there.
+      ...pages.map(({ path, load }) => ({ path, lazy: { Component: load }, HydrateFallback: Waiting, ErrorBoundary: NotLoaded })),
       { path: '*', element: <Navigate to="/clusters" replace /> },
     ],
   },

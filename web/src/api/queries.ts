@@ -36,6 +36,8 @@ export const kubeEdgeQuery = (cluster: string) =>
     queryKey: ['kubeedge', cluster],
     queryFn: () => data(api.GET('/api/v1/clusters/{cluster}/kubeedge', { params: { path: { cluster } } })),
     refetchInterval: live,
+    // What was asked for ahead is not asked for again when the page shows.
+    staleTime: live / 2,
   });
 
 export const kubeEdgeDefaultsQuery = (cluster: string, serviceType: 'NodePort' | 'LoadBalancer', enabled: boolean) =>

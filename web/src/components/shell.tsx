@@ -31,7 +31,7 @@ import { Preferences } from './preferences';
 const main = 'main-content';
 
 /** Masthead, navigation and the page in them. */
-export function Shell({ session, children }: { session: Schemas['SessionInfo']; children: ReactNode }) {
+export function Shell({ session, children }: { session?: Schemas['SessionInfo']; children: ReactNode }) {
   const { t } = useTranslation();
   const { pathname } = useLocation();
   const cluster = /^\/clusters\/([^/]+)/.exec(pathname)?.[1];
@@ -78,7 +78,7 @@ function Item({ to, label, exact, also }: { to: string; label: string; exact?: b
   );
 }
 
-function Head({ session }: { session: Schemas['SessionInfo'] }) {
+function Head({ session }: { session?: Schemas['SessionInfo'] }) {
   const { t } = useTranslation();
   return (
     <Masthead>
@@ -97,7 +97,7 @@ function Head({ session }: { session: Schemas['SessionInfo'] }) {
       <MastheadContent>
         <div className="ew-masthead-end">
           <Preferences />
-          <UserMenu session={session} />
+          {session && <UserMenu session={session} />}
         </div>
       </MastheadContent>
     </Masthead>

@@ -1,5 +1,6 @@
 import i18n from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import en from '../locales/en.json';
 
 /** Languages of the console, as they call themselves. */
 export const languages = { en: 'English', zh: '中文' } as const;
@@ -13,8 +14,9 @@ function preferred(): Language {
   return navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }
 
+/** English is there at once; another language is loaded when it is wanted. */
 const load = {
-  en: () => import('../locales/en.json'),
+  en: () => Promise.resolve({ default: en }),
   zh: () => import('../locales/zh.json'),
 };
 
@@ -29,9 +31,15 @@ async function addPart(part: Part, language: Language): Promise<void> {
   i18n.addResourceBundle(language, 'translation', (await parts[part][language]()).default, true);
 }
 
+let isStarted: () => void;
+const started = new Promise<void>((resolve) => {
+  isStarted = resolve;
+});
+
 /** A page together with the texts that only it needs. */
 export async function withTexts<T>(part: Part, page: Promise<T>): Promise<T> {
   needed.add(part);
+  await started;
   const language = i18n.language === 'zh' ? 'zh' : 'en';
   const [loaded] = await Promise.all([page, addPart(part, language)]);
   return loaded;
@@ -45,7 +53,7 @@ async function use(language: Language): Promise<void> {
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 }
 
-/** Shows the preferred language; only that one is loaded. */
+/** Shows the preferred language. */
 export async function startI18n(language: Language = preferred()): Promise<void> {
   await i18n.use(initReactI18next).init({
     lng: language,
@@ -53,6 +61,7 @@ export async function startI18n(language: Language = preferred()): Promise<void>
     interpolation: { escapeValue: false }, // React escapes
   });
   await use(language);
+  isStarted();
 }
 
 /** Switches the language and remembers it. */

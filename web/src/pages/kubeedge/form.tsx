@@ -1,6 +1,6 @@
 import { ActionGroup, Alert, Button, ExpandableSection, Form, FormGroup, FormHelperText, FormSection, FormSelect, FormSelectOption, Grid, GridItem, HelperText, HelperTextItem, Switch, TextInput } from '@patternfly/react-core';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, ApiError, data, type Problem, type Schemas } from '../../api/client';
 import { kubeEdgeDefaultsQuery } from '../../api/queries';
@@ -64,7 +64,7 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
                   field={f}
                   settings={settings}
                   disabled={!admin || (f.needs !== undefined && get(settings, f.needs) !== true)}
-                  problem={problems.find((p) => p.field === f.path || p.field.startsWith(`${f.path}[`) || p.field.startsWith(`${f.path}.`))}
+                  problem={problems.find((p) => concerns(p, f))}
                   change={change}
                 />
               </GridItem>
@@ -72,9 +72,9 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
           </Grid>
         );
         return g.name === 'advanced' ? (
-          <ExpandableSection key={g.name} toggleText={t(`settings.groups.${g.name}`)}>
+          <Advanced key={g.name} title={t(`settings.groups.${g.name}`)} refused={problems.some((p) => !p.warning && g.fields.some((f) => concerns(p, f)))}>
             {rows}
-          </ExpandableSection>
+          </Advanced>
         ) : (
           <FormSection key={g.name} title={t(`settings.groups.${g.name}`)} titleElement="h2">
             {rows}
@@ -108,6 +108,22 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
       )}
       {reviewing && plan.data && <Review cluster={cluster} plan={plan.data} settings={settings} close={() => setReviewing(false)} onStarted={onStarted} />}
     </Form>
+  );
+}
+
+/** Whether a problem is with a field, or with a part of it. */
+function concerns(p: Problem, f: Field): boolean {
+  return p.field === f.path || p.field.startsWith(`${f.path}[`) || p.field.startsWith(`${f.path}.`);
+}
+
+/** Fields that few change: made when they are asked for, and when one of them is refused. */
+function Advanced({ title, refused, children }: { title: string; refused: boolean; children: ReactNode }) {
+  const [open, setOpen] = useState(false);
+  const shown = open || refused;
+  return (
+    <ExpandableSection toggleText={title} isExpanded={shown} onToggle={(_, to) => setOpen(to)}>
+      {shown && children}
+    </ExpandableSection>
   );
 }
 

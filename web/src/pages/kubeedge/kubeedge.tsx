@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
-import { kubeEdgeQuery, rightsQuery } from '../../api/queries';
+import { kubeEdgeDefaultsQuery, kubeEdgeQuery, rightsQuery } from '../../api/queries';
 import { useParam } from '../../components/list-state';
 import { Operation } from '../../components/operation';
 import { PageHead } from '../../components/page';
@@ -47,6 +47,7 @@ function Body({ cluster, view, admin, known }: { cluster: string; view: View; ad
   const absent = view.state === 'Absent';
   const foreign = view.state === 'Foreign' || view.state === 'Unknown';
   const running = operation !== undefined && !finished;
+  useQuery(kubeEdgeDefaultsQuery(cluster, 'NodePort', absent && admin)); // the form begins with them
   const start = (o: State) => {
     setFinished(undefined);
     setOperation(o);
