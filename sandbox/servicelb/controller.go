@@ -123,6 +123,6 @@ func (c *controller) tell(ctx context.Context, s *corev1.Service, ip netip.Addr)
 	case err != nil:
 		return fmt.Errorf("service %s/%s: %w", s.Namespace, s.Name, err)
 	}
-	log.Printf("service %s/%s has %s", s.Namespace, s.Name, ip)
+	log.Printf("service %s/%s has addresses %v", s.Namespace, s.Name, s.Status.LoadBalancer.Ingress)
 	return nil
 }

@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+var now = time.Now()
+
 func service(name string, age time.Duration, change func(*corev1.Service)) *corev1.Service {
 	s := &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", CreationTimestamp: metav1.NewTime(time.Now().Add(-age))},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", CreationTimestamp: metav1.NewTime(now.Add(-age))},
 		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer},
 	}
 	if change != nil {
@@ -49,7 +51,6 @@ func TestAssign(t *testing.T) {
 		got[s.Name] = ip.String()
 	}
 	want := map[string]string{"keeps": "198.18.0.128", "old": "198.18.0.129", "young": "198.18.0.130", "asks": "198.18.0.131"}
-	// Who asks for one address comes by age as all do, and the youngest found it taken.
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("addresses (-want +got):\n%s", diff)
 	}
