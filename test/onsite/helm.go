@@ -61,8 +61,19 @@ func (s Site) HelmUpgrade(t testing.TB, version string) error {
 	}
 	var errs []error
 	for _, workload := range []string{"deployment/cloudcore", "deployment/edge-watcher", "daemonset/iptables-operator"} {
-		_, err := s.RunKubectl(t, "", "-n", v1alpha1.KubeEdgeNamespace, "rollout", "status", workload, "--timeout=55s")
-		errs = append(errs, err)
+		errs = append(errs, s.RolledOut(t, workload))
 	}
 	return errors.Join(errs...)
+}
+
+// RolledOut waits up to three minutes for the pods of one of our workloads. It may be
+// called beside the test's own goroutine.
+func (s Site) RolledOut(t testing.TB, workload string) error {
+	var err error
+	for range 3 {
+		if _, err = s.RunKubectl(t, "", "-n", v1alpha1.KubeEdgeNamespace, "rollout", "status", workload, "--timeout=55s"); err == nil {
+			return nil
+		}
+	}
+	return err
 }

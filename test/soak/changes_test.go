@@ -4,6 +4,7 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -47,12 +48,14 @@ func (c *changer) change(ctx context.Context) (kind string, err error) {
 		refused := []string{"198.18.0.2", "127.0.0.1", "169.254.169.254", "10.244.1.1", c.other.ip}
 		err = c.nodes.SetIP(ctx, i, refused[c.random.IntN(len(refused))])
 	case 3:
-		err = c.nodes.SetIP(ctx, i, c.steadyIP)
+		err = c.claimSteady(ctx, i)
 	case 4:
 		ports := []int32{c.steadyPort, c.other.port, 10350, 10351, 0}
 		err = c.nodes.SetPort(ctx, i, ports[c.random.IntN(len(ports))])
-	case 5, 6:
-		err = c.nodes.SetEdge(ctx, i, draw == 6)
+	case 5:
+		err = c.removeLabel(ctx, i)
+	case 6:
+		err = c.nodes.SetEdge(ctx, i, true)
 	case 7:
 		err = c.nodes.Remove(ctx, i)
 	case 8:
@@ -64,6 +67,27 @@ func (c *changer) change(ctx context.Context) (kind string, err error) {
 		return kinds[draw], fmt.Errorf("%s: %w", kinds[draw], err)
 	}
 	return kinds[draw], nil
+}
+
+// claimSteady lets an edge node claim the steady one's address. A Node without the
+// label would get it: it passes for a cloud node, and those always win.
+func (c *changer) claimSteady(ctx context.Context, i int) error {
+	return errors.Join(c.nodes.SetEdge(ctx, i, true), c.nodes.SetIP(ctx, i, c.steadyIP))
+}
+
+func (c *changer) removeLabel(ctx context.Context, i int) error {
+	return errors.Join(c.nodes.SetIP(ctx, i, onsite.HollowIP(i)), c.nodes.SetEdge(ctx, i, false))
+}
+
+// labelAll makes every Node an edge node again: the operators' DaemonSet waits for a
+// pod on each that is none.
+func (c *changer) labelAll(ctx context.Context) error {
+	for i := c.first; i <= c.last; i++ {
+		if err := c.nodes.SetEdge(ctx, i, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toggleEndpoint takes the other responder's endpoint away or gives it back.

@@ -34,7 +34,7 @@ const link = "edgeway0"
 // startResponders makes responders on the machine, beside the site's hosts.
 func startResponders(t *testing.T, client kubernetes.Interface) (steady, other responder) {
 	t.Helper()
-	machine := lab.At(t, "/proc/self/ns/net")
+	machine := lab.At(t, machine)
 	steady = responder{name: "steady", ip: "198.18.0.201", port: 10391}
 	other = responder{name: "other", ip: "198.18.0.202", port: 10392}
 	for _, r := range []*responder{&steady, &other} {

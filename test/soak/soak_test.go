@@ -24,13 +24,24 @@ import (
 // site is the running sandbox.
 var site onsite.Site
 
+// machine is the network namespace in which the tests began. /proc/self/ns/net is that
+// of the process's first thread, which may have gone elsewhere when a test looks.
+var machine string
+
 func TestMain(m *testing.M) {
-	var err error
+	own, err := os.Open("/proc/self/ns/net")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	machine = fmt.Sprintf("/proc/self/fd/%d", own.Fd())
 	if site, err = onsite.Read(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	own.Close() // kept open until here
+	os.Exit(code)
 }
 
 const (
@@ -80,10 +91,11 @@ func TestUnaffectedRouteNeverFails(t *testing.T) {
 	client := site.Client(t)
 	k := onsite.NewKernels(t, site)
 	steady, other := startResponders(t, client)
+	// Of several Nodes with one address the oldest has it, and a Node's age is in whole
+	// seconds.
+	onsite.NewHollow(t, client, "soak", steadyNode, steady.port)
+	time.Sleep(1500 * time.Millisecond)
 	nodes := onsite.NewHollow(t, client, "soak", lastOther, other.port)
-	if err := nodes.SetPort(t.Context(), steadyNode, steady.port); err != nil {
-		t.Fatal(err)
-	}
 	address := onsite.HollowIP(steadyNode) + metricsPort
 	from := sources(t)
 	for name, ns := range from {
@@ -145,6 +157,9 @@ func changeAll(t *testing.T, c *changer) map[string]int {
 		time.Sleep(time.Duration(c.random.Int64N(int64(60 * time.Millisecond))))
 	}
 	t.Logf("%d changes in %s", changes, time.Since(start).Round(time.Second))
+	if err := c.labelAll(t.Context()); err != nil {
+		t.Error(err)
+	}
 	for _, done := range background {
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -173,11 +188,10 @@ func restartOperators(t *testing.T) error {
 	for _, host := range onsite.CloudNodes {
 		onsite.Kill(t, host, "iptables-operator")
 	}
-	_, err := site.RunKubectl(t, "", "-n", "kubeedge", "rollout", "restart", "daemonset/iptables-operator")
-	if err == nil {
-		_, err = site.RunKubectl(t, "", "-n", "kubeedge", "rollout", "status", "daemonset/iptables-operator", "--timeout=55s")
+	if _, err := site.RunKubectl(t, "", "-n", "kubeedge", "rollout", "restart", "daemonset/iptables-operator"); err != nil {
+		return err
 	}
-	return err
+	return site.RolledOut(t, "daemonset/iptables-operator")
 }
 
 // upgradeChart brings a chart of another version; the site's own comes back at the
