@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -80,14 +82,17 @@ func (c *changer) removeLabel(ctx context.Context, i int) error {
 }
 
 // labelAll makes every Node an edge node again: the operators' DaemonSet waits for a
-// pod on each that is none.
+// pod on each that is none. Its controller looks at it again when it changes; that a
+// Node got its label back does not wake it (seen with Kubernetes 1.36).
 func (c *changer) labelAll(ctx context.Context) error {
 	for i := c.first; i <= c.last; i++ {
 		if err := c.nodes.SetEdge(ctx, i, true); err != nil {
 			return err
 		}
 	}
-	return nil
+	wake := fmt.Appendf(nil, `{"metadata":{"annotations":{"edgeway.io/soak":%q}}}`, time.Now().Format(time.RFC3339Nano))
+	_, err := c.client.AppsV1().DaemonSets(v1alpha1.KubeEdgeNamespace).Patch(ctx, "iptables-operator", types.MergePatchType, wake, metav1.PatchOptions{})
+	return err
 }
 
 // toggleEndpoint takes the other responder's endpoint away or gives it back.
