@@ -185,7 +185,7 @@ func (r *Runtime) removeOwnNamespaces(ctx context.Context, keepCA bool) error {
 	if err != nil {
 		return fmt.Errorf("read namespace %s: %w", v1alpha1.JoinNamespace, err)
 	}
-	if err := r.removeNamespace(ctx, v1alpha1.JoinNamespace); err != nil {
+	if err := r.removeJoinNamespace(ctx); err != nil {
 		return err
 	}
 	// Enrolments may have kept their CRD.

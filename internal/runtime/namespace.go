@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
 // createdLabel marks the namespace that a Runtime made and may remove.
@@ -69,13 +71,6 @@ func (r *Runtime) removeNamespace(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("delete namespace %s: %w", name, err)
 	}
-	// An edge node that CloudCore no longer reaches ends no pod; its EdgeCore removes
-	// what the API server has no more when it comes back.
-	now := int64(0)
-	err = r.kube.CoreV1().Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete the pods of namespace %s: %w", name, err)
-	}
 	err = r.poll(ctx, r.timeouts.Gone, func(ctx context.Context) (bool, error) {
 		_, err := r.kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -87,4 +82,16 @@ func (r *Runtime) removeNamespace(ctx context.Context, name string) error {
 		return fmt.Errorf("wait for namespace %s to go: %w", name, err)
 	}
 	return nil
+}
+
+// removeJoinNamespace deletes the namespace of the enrolments. An edge node that
+// CloudCore no longer reaches ends no pod, so its probe pod is deleted without it; its
+// EdgeCore removes what the API server has no more when it comes back.
+func (r *Runtime) removeJoinNamespace(ctx context.Context) error {
+	now := int64(0)
+	err := r.kube.CoreV1().Pods(v1alpha1.JoinNamespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete the pods of namespace %s: %w", v1alpha1.JoinNamespace, err)
+	}
+	return r.removeNamespace(ctx, v1alpha1.JoinNamespace)
 }
