@@ -49,6 +49,20 @@ describe('a viewer', () => {
   });
 });
 
+describe('a page whose file does not come', () => {
+  test('says so, and shows itself when tried again', async () => {
+    const { page } = await open(browser, served.url);
+    await signIn(page, tokens.viewer);
+    await page.route('**/assets/nodes-*.js', (r) => r.abort());
+    await page.goto(`/clusters/${cluster}/nodes`);
+    await page.getByText('This could not be loaded').waitFor();
+    expect(await page.getByRole('navigation', { name: 'Main navigation' }).isVisible()).toBe(true);
+    await page.unroute('**/assets/nodes-*.js');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('table').waitFor();
+  });
+});
+
 describe('logs', () => {
   test('arrive, go on by themselves and can be searched', async () => {
     const { page, errors } = await open(browser, served.url);

@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
 import { useEffect, type ComponentType } from 'react';
 import { createBrowserRouter, matchPath, Navigate, Outlet, RouterProvider, useLocation, useRouteError } from 'react-router';
-import { Bullseye, Spinner } from '@patternfly/react-core';
+import { Bullseye, PageSection, Spinner } from '@patternfly/react-core';
 import { useTranslation } from 'react-i18next';
 import { ApiError, onSignedOut } from './api/client';
 import { kubeEdgeQuery, rightsQuery, sessionQuery } from './api/queries';
@@ -64,15 +64,22 @@ export function askAhead(address: string) {
 function Waiting() {
   const { t } = useTranslation();
   return (
-    <Bullseye>
-      <Spinner aria-label={t('common.loading')} />
-    </Bullseye>
+    <PageSection isFilled>
+      <Bullseye>
+        <Spinner aria-label={t('common.loading')} />
+      </Bullseye>
+    </PageSection>
   );
 }
 
 /** A page whose file did not come, as after the console was replaced by another version. */
 function NotLoaded() {
-  return <ErrorState error={useRouteError()} retry={() => window.location.reload()} />;
+  const { t } = useTranslation();
+  return (
+    <PageSection isFilled>
+      <ErrorState error={useRouteError()} remedy={t('states.reload')} retry={() => window.location.reload()} />
+    </PageSection>
+  );
 }
 
 /** Shows its children to people who are signed in, and the sign-in page to others. */
@@ -98,7 +105,8 @@ const router = createBrowserRouter([
       { path: '/', element: <Navigate to="/clusters" replace /> },
       { path: '/clusters/:cluster', element: <Navigate to="nodes" replace /> },
       // The router, unlike Suspense, keeps the page before until the next one is there.
-      ...pages.map(({ path, load }) => ({ path, lazy: { Component: load }, HydrateFallback: Waiting, ErrorBoundary: NotLoaded })),
+      // A function: of a failing `lazy: { Component }` the router hears nothing when there is no loader.
+      ...pages.map(({ path, load }) => ({ path, lazy: async () => ({ Component: await load() }), HydrateFallback: Waiting, ErrorBoundary: NotLoaded })),
       { path: '*', element: <Navigate to="/clusters" replace /> },
     ],
   },

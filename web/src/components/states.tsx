@@ -40,11 +40,11 @@ export function NoMatch({ clear }: { clear: () => void }) {
   );
 }
 
-/** What went wrong and what to do; missing rights look different from failures. */
-export function ErrorState({ error, retry }: { error: unknown; retry?: () => void }) {
+/** What went wrong and what to do, which the server knows best; missing rights look different from failures. */
+export function ErrorState({ error, remedy: otherwise, retry }: { error: unknown; remedy?: string; retry?: () => void }) {
   const { t } = useTranslation();
   const forbidden = error instanceof ApiError && error.status === 403;
-  const remedy = error instanceof ApiError ? error.body.remedy : undefined;
+  const remedy = error instanceof ApiError ? error.body.remedy : otherwise;
   return (
     <EmptyState
       titleText={forbidden ? t('states.forbidden') : t('states.failed')}
