@@ -63,9 +63,11 @@ func Default(t ServiceType) Settings {
 			PullSecrets:      []string{},
 		},
 		Pods: Pods{
+			// On a busy node the processors are shared by requests: with less, a changed
+			// route waits for its turn.
 			CloudCore:        defaultPod("100m", "128Mi", controlPlane()),
-			EdgeWatcher:      defaultPod("50m", "64Mi", controlPlane()),
-			IptablesOperator: defaultPod("20m", "32Mi", []Toleration{{Operator: "Exists"}}),
+			EdgeWatcher:      defaultPod("100m", "64Mi", controlPlane()),
+			IptablesOperator: defaultPod("100m", "32Mi", []Toleration{{Operator: "Exists"}}),
 		},
 		Cluster: Cluster{AdvertiseAddress: []string{}},
 	}

@@ -59,7 +59,7 @@ describe('a page whose file does not come', () => {
     expect(await page.getByRole('navigation', { name: 'Main navigation' }).isVisible()).toBe(true);
     await page.unroute('**/assets/nodes-*.js');
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('table').waitFor();
+    await page.waitForSelector('table');
   });
 });
 

@@ -89,7 +89,7 @@ function Head({ session }: { session?: Schemas['SessionInfo'] }) {
           </PageToggleButton>
         </MastheadToggle>
         <MastheadBrand>
-          <MastheadLogo component={(props) => <Link {...props} to="/clusters" />}>
+          <MastheadLogo className="ew-logo" component={(props) => <Link {...props} to="/clusters" />}>
             <strong>Edgeway</strong>
           </MastheadLogo>
         </MastheadBrand>
