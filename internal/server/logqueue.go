@@ -12,8 +12,12 @@ const (
 	// A queue holds this much of a log for its reader.
 	queueEvents = 16 << 10
 	queueBytes  = 4 << 20
-	// catchUp is how long a log counts as old when its node's clock is behind ours.
-	catchUp = time.Second
+	// silence is how long nothing comes once a reader has seen all there was: while old
+	// lines come, a reader is ahead of them for moments.
+	silence = time.Second
+	// longestCatchUp is when such a moment is enough: lines of a node whose clock is
+	// behind ours, and that never pauses, look old for as long as it is behind.
+	longestCatchUp = 30 * time.Second
 )
 
 // logQueue is what a log's reader has not taken yet. Lines that were there before
@@ -24,14 +28,16 @@ type logQueue struct {
 	live    bool
 	started time.Time
 
-	mu      sync.Mutex
-	events  []observe.LogEvent
-	bytes   int
-	closed  bool
-	caught  bool // the reader has seen all there was
-	full    bool // lines are left out until half is free
-	skipped int
-	cut     map[int]bool // sources whose line is left out from its start on
+	mu     sync.Mutex
+	events []observe.LogEvent
+	bytes  int
+	closed bool
+	caught bool // the reader has seen all there was
+	// emptySince is when the reader began to wait for more.
+	emptySince time.Time
+	full       bool // lines are left out until half is free
+	skipped    int
+	cut        map[int]bool // sources whose line is left out from its start on
 
 	more, room chan struct{}
 }
@@ -68,6 +74,7 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 		q.events = append(q.events, e)
 		return true
 	}
+	q.stillWaits()
 	fits := len(q.events) < queueEvents && q.bytes < queueBytes
 	if q.full {
 		q.full = len(q.events) > queueEvents/2 || q.bytes > queueBytes/2
@@ -89,6 +96,16 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 	q.events = append(q.events, e)
 	q.bytes += len(e.Text)
 	return true
+}
+
+// stillWaits notices that the reader has seen all there was before this line.
+func (q *logQueue) stillWaits() {
+	if q.emptySince.IsZero() {
+		return
+	}
+	now := time.Now()
+	q.caught = q.caught || now.Sub(q.emptySince) >= silence || now.Sub(q.started) >= longestCatchUp
+	q.emptySince = time.Time{}
 }
 
 func (q *logQueue) tellSkipped() {
@@ -116,8 +133,8 @@ func (q *logQueue) take(ctx context.Context) (events []observe.LogEvent, ok bool
 			signal(q.room)
 			return events, true, nil
 		}
-		if time.Since(q.started) > catchUp {
-			q.caught = true
+		if q.emptySince.IsZero() {
+			q.emptySince = time.Now()
 		}
 		closed := q.closed
 		q.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/observe"
@@ -68,6 +69,41 @@ func TestQueueHoldsOldLinesBack(t *testing.T) {
 			if err := q.put(ctx, lineAt(c.time, 0)); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("a full queue took a line: %v", err)
 			}
+		})
+	}
+}
+
+// Old lines may come slower than they are taken for a while, and faster again.
+func TestQueueHoldsOldLinesBackUntilSilence(t *testing.T) {
+	for name, c := range map[string]struct {
+		// reading is how long the log has been read already, pause how long nothing comes then.
+		reading, pause time.Duration
+		held           bool
+	}{
+		"a short pause":                         {10 * time.Second, silence / 2, true},
+		"a long pause":                          {10 * time.Second, silence, false},
+		"old for longer than a clock is behind": {longestCatchUp, silence / 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newLogQueue(true, time.Now())
+				old := time.Now().Add(-time.Hour)
+				time.Sleep(c.reading)
+				ctx, cancel := context.WithTimeout(t.Context(), c.pause)
+				defer cancel()
+				if _, _, err := q.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("there was something to take: %v", err)
+				}
+				ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var err error
+				for i := 0; i <= queueEvents && err == nil; i++ {
+					err = q.put(ctx, lineAt(old, i))
+				}
+				if held := errors.Is(err, context.DeadlineExceeded); held != c.held {
+					t.Errorf("held back: %v (%v), want %v", held, err, c.held)
+				}
+			})
 		})
 	}
 }
