@@ -27,7 +27,9 @@ const (
 	lostAfter  = 5 * time.Second
 	mostLost   = 5
 	hollowWait = 5 * time.Minute
-	probeNode  = "bench-probe"
+	// slow is a change of which the stages are told.
+	slow      = 250 * time.Millisecond
+	probeNode = "bench-probe"
 )
 
 var lagGroups = []group{{
@@ -173,18 +175,38 @@ func (l *lagger) patch(node string) (time.Duration, error) {
 	}
 	answered := time.Now()
 	var last time.Duration
+	var each []time.Duration
 	deadline := time.After(lostAfter)
 	for _, kernel := range seen {
 		select {
 		case at := <-kernel:
 			last = max(last, at.Sub(answered))
+			each = append(each, at.Sub(answered))
 		case <-deadline:
 			return 0, l.missing(node, addr)
 		case <-l.b.ctx.Done():
 			return 0, l.b.ctx.Err()
 		}
 	}
+	if last > slow {
+		l.explain(addr, answered, each)
+	}
 	return last, nil
+}
+
+// explain says where the time of a slow change went: until edge-watcher saw it, which
+// the slice tells, and until each kernel had it.
+func (l *lagger) explain(addr netip.Addr, answered time.Time, kernels []time.Duration) {
+	var list v1alpha1.EdgeRouteSliceList
+	l.b.must(l.api.List(l.b.ctx, &list))
+	for i := range list.Items {
+		if !slices.ContainsFunc(list.Items[i].Routes, func(r v1alpha1.EdgeRoute) bool { return r.Address == addr.String() }) {
+			continue
+		}
+		seen, err := time.Parse(time.RFC3339Nano, list.Items[i].Annotations[v1alpha1.AnnotationChangedAt])
+		l.b.must(err)
+		l.b.say("slow: edge-watcher saw it after %.0f ms, the kernels changed after %v", milliseconds(seen.Sub(answered)), kernels)
+	}
 }
 
 // missing tells why no kernel got an address.

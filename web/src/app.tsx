@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider, useQuery } from '@tanstack/react-query';
-import { useEffect, type ComponentType } from 'react';
+import { useEffect, useState, type ComponentType } from 'react';
 import { createBrowserRouter, matchPath, Navigate, Outlet, RouterProvider, useLocation, useRouteError } from 'react-router';
 import { Bullseye, PageSection, Spinner } from '@patternfly/react-core';
 import { useTranslation } from 'react-i18next';
@@ -61,8 +61,18 @@ export function askAhead(address: string) {
   }
 }
 
+/** Milliseconds before it is shown that something is waited for. */
+const patience = 300;
+
+/** A spinner, which nobody sees of what is there soon: drawing it takes time from that. */
 function Waiting() {
   const { t } = useTranslation();
+  const [long, setLong] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), patience);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!long) return null;
   return (
     <PageSection isFilled>
       <Bullseye>
