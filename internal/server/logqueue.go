@@ -33,7 +33,8 @@ type logQueue struct {
 	bytes  int
 	closed bool
 	caught bool // the reader has seen all there was
-	// emptySince is when the reader began to wait for more.
+	begun  bool // a line has come
+	// emptySince is when the reader began to wait for another line.
 	emptySince time.Time
 	full       bool // lines are left out until half is free
 	skipped    int
@@ -74,7 +75,7 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 		q.events = append(q.events, e)
 		return true
 	}
-	q.stillWaits()
+	q.endWait()
 	fits := len(q.events) < queueEvents && q.bytes < queueBytes
 	if q.full {
 		q.full = len(q.events) > queueEvents/2 || q.bytes > queueBytes/2
@@ -98,8 +99,9 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 	return true
 }
 
-// stillWaits notices that the reader has seen all there was before this line.
-func (q *logQueue) stillWaits() {
+// endWait notices that the reader has seen all there was before the line that comes.
+func (q *logQueue) endWait() {
+	q.begun = true
 	if q.emptySince.IsZero() {
 		return
 	}
@@ -133,7 +135,8 @@ func (q *logQueue) take(ctx context.Context) (events []observe.LogEvent, ok bool
 			signal(q.room)
 			return events, true, nil
 		}
-		if q.emptySince.IsZero() {
+		// How long the first line takes says nothing.
+		if q.begun && q.emptySince.IsZero() {
 			q.emptySince = time.Now()
 		}
 		closed := q.closed

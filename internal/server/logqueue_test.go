@@ -78,16 +78,27 @@ func TestQueueHoldsOldLinesBackUntilSilence(t *testing.T) {
 	for name, c := range map[string]struct {
 		// reading is how long the log has been read already, pause how long nothing comes then.
 		reading, pause time.Duration
-		held           bool
+		// lines have come before the pause.
+		lines int
+		held  bool
 	}{
-		"a short pause":                         {10 * time.Second, silence / 2, true},
-		"a long pause":                          {10 * time.Second, silence, false},
-		"old for longer than a clock is behind": {longestCatchUp, silence / 2, false},
+		"a short pause":                         {10 * time.Second, silence / 2, 1, true},
+		"a long pause":                          {10 * time.Second, silence, 1, false},
+		"a long wait for the first line":        {0, 3 * silence, 0, true},
+		"old for longer than a clock is behind": {longestCatchUp, silence / 2, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newLogQueue(true, time.Now())
 				old := time.Now().Add(-time.Hour)
+				for i := range c.lines {
+					if err := q.put(t.Context(), lineAt(old, i)); err != nil {
+						t.Fatal(err)
+					}
+					if _, _, err := q.take(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
 				time.Sleep(c.reading)
 				ctx, cancel := context.WithTimeout(t.Context(), c.pause)
 				defer cancel()

@@ -28,13 +28,15 @@ test('the settings form, and from the click until KubeEdge is up', async () => {
         // Looks when the page changes and not at every frame, which would burden what is measured.
         const seen = <T>(look: () => T | undefined) =>
           new Promise<T>((resolve) => {
-            const observer = new MutationObserver(() => {
+            const check = () => {
               const found = look();
               if (found === undefined) return;
               observer.disconnect();
               resolve(found);
-            });
+            };
+            const observer = new MutationObserver(check);
             observer.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['disabled'] });
+            check();
           });
         const button = await seen(() => [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === enable));
         const field = seen(() => document.querySelector<HTMLSelectElement>('#field-serviceType:enabled') ?? undefined);
