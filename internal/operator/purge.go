@@ -12,7 +12,14 @@ import (
 )
 
 // purgeEvery is the least time between two purges; the first comes at once.
-const purgeEvery = 500 * time.Millisecond
+const (
+	// purgeEvery is the least time between two purges, and restPerPurge how many times
+	// as long as one took the purger rests after it, up to longestRest: every purge
+	// reads the whole table, and what is read beside many changes delays them.
+	purgeEvery   = 500 * time.Millisecond
+	restPerPurge = 20
+	longestRest  = 2 * time.Second
+)
 
 // purger removes connection tracking entries that contradict the routes. It
 // works beside the loop: on a busy node there are many entries to read, and the
@@ -53,16 +60,19 @@ func (p *purger) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.signal:
-			p.purge()
 		}
-		// Every purge reads the whole table. Where routes change all the time, those
-		// that come now are looked at together.
-		select {
-		case <-ctx.Done():
+		start := time.Now()
+		p.purge()
+		// Where routes change all the time, those that come now are looked at together.
+		if !sleep(ctx, restAfter(time.Since(start))) {
 			return nil
-		case <-time.After(purgeEvery):
 		}
 	}
+}
+
+// restAfter is how long the purger waits after a purge that took so long.
+func restAfter(took time.Duration) time.Duration {
+	return min(max(purgeEvery, restPerPurge*took), longestRest)
 }
 
 func (p *purger) purge() {
@@ -70,7 +80,7 @@ func (p *purger) purge() {
 	j := conntrack.Judge{Model: p.model, All: p.all, Moved: p.moved, Targets: p.targets}
 	p.all, p.moved = false, map[netip.Addr]netrules.Key{}
 	p.mu.Unlock()
-	n, err := conntrack.Purge(p.netNS, j.Wrong)
+	n, err := conntrack.Purge(p.netNS, j.Families(), j.Wrong)
 	p.metrics.purged(n)
 	if err != nil {
 		p.log.Error("connection tracking not cleaned; open connections may stay on an old CloudCore", "error", err)

@@ -107,7 +107,9 @@ func (c *claims) judge(node *Node, addr netip.Addr) Finding {
 	}
 	claimants := c.claimants[addr]
 	if len(claimants) == 1 {
-		return working(ReasonRouted, "Requests to "+addr.String()+" are redirected to CloudCore.")
+		// The address stands in the Node already; to repeat it would be one more write
+		// of the Node for every change of it.
+		return working(ReasonRouted, "Requests to the node's address are redirected to CloudCore.")
 	}
 	if holder := claimants[0]; holder != node {
 		return refusal(ReasonAddressConflict, fmt.Sprintf(

@@ -35,17 +35,28 @@ type routeReconciler struct {
 	metrics  *metrics
 	notes    *noteBoard
 	causes   *causes
+	echo     *echo
 	pacer    pacer
 	log      *slog.Logger
 }
 
 // Reconcile looks at the whole, whatever the event was: computing all routes anew
-// takes less than a write, and leaves nothing that depends on the past.
-func (r *routeReconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+// takes less than a write, and leaves nothing that depends on the past. A request that
+// names a slice is for a look only if somebody else changed it.
+func (r *routeReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	if request != everything {
+		if !r.echo.foreign(request.Name) {
+			return reconcile.Result{}, nil
+		}
+		r.causes.see()
+	}
 	r.pacer.began()
+	r.echo.began()
 	cause := r.causes.take()
 	result, err := r.reconcile(ctx, cause)
-	if err != nil || result.RequeueAfter > 0 {
+	again := err != nil || result.RequeueAfter > 0
+	r.echo.ended(again)
+	if again {
 		r.causes.seenAt(cause) // it is not worked off yet
 	}
 	return result, err
@@ -103,14 +114,16 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	if err != nil {
 		return err
 	}
+	own := newEcho()
 	r := &routeReconciler{
 		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.All, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
 		guard:    guardian{reader: mgr.GetClient(), pods: d.pods, options: d.options.Guard},
-		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote},
+		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote, echo: own},
 		findings: d.findings,
 		metrics:  d.metrics,
 		notes:    d.notes,
 		causes:   &causes{now: time.Now},
+		echo:     own,
 		log:      d.log,
 	}
 	all := whole(r.pacer.wait, r.causes.see)
@@ -120,7 +133,7 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		Watches(&corev1.Service{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).
 		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
-		Watches(&v1alpha1.EdgeRouteSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
+		Watches(&v1alpha1.EdgeRouteSlice{}, own.slices(r.pacer.wait, r.causes.see), builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(targetsDiffer))).
 		WatchesRawSource(d.pods.source(all)).
 		// One at a time: two would write the same objects.

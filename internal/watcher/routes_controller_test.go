@@ -101,14 +101,16 @@ func (s *site) reconciler(t *testing.T) *routeReconciler {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	own := newEcho()
 	return &routeReconciler{
 		gatherer: gatherer{reader: s, nodes: s.nodes, service: o.CloudCoreService, settings: settings},
 		guard:    guardian{reader: s, options: o.Guard},
-		writer:   writer{client: s, live: s, wrote: m.wrote},
+		writer:   writer{client: s, live: s, wrote: m.wrote, echo: own},
 		findings: &findings{},
 		metrics:  m,
 		notes:    &noteBoard{},
 		causes:   &causes{now: time.Now},
+		echo:     own,
 		log:      log,
 	}
 }

@@ -30,6 +30,8 @@ type writer struct {
 	wrote func(verb string)
 	// own are slices as this writer left them, by name, until the cache has them.
 	own map[string]*v1alpha1.EdgeRouteSlice
+	// echo is told of every slice that is written.
+	echo *echo
 }
 
 // write applies a plan: targets first, so that no slice names one that is unknown.
@@ -120,6 +122,7 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 		if err := w.create(ctx, obj); err != nil {
 			return err
 		}
+		w.echo.written(obj.Name, obj.ResourceVersion)
 	}
 	for _, s := range changes.Update {
 		// The cached object is shared; only its metadata is wanted.
@@ -133,6 +136,7 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 			w.own = map[string]*v1alpha1.EdgeRouteSlice{}
 		}
 		w.own[s.Name] = obj
+		w.echo.written(obj.Name, obj.ResourceVersion)
 	}
 	for _, name := range changes.Delete {
 		if err := w.delete(ctx, byName[name]); err != nil {

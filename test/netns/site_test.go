@@ -229,7 +229,7 @@ func (s *site) apply(check netrules.Check) netrules.Result {
 	s.model.Commit()
 	judge := conntrack.Judge{Model: s.model, All: res.Everything, Moved: map[netip.Addr]netrules.Key{}, Targets: plan.Rules.Targets}
 	conntrack.NoteMoves(judge.Moved, plan.Moves)
-	if _, err := conntrack.Purge(s.node.FD, judge.Wrong); err != nil {
+	if _, err := conntrack.Purge(s.node.FD, judge.Families(), judge.Wrong); err != nil {
 		s.t.Fatalf("purge: %v", err)
 	}
 	return res

@@ -7,6 +7,7 @@ package conntrack
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"github.com/mdlayher/netlink"
@@ -25,16 +26,38 @@ type Flow struct {
 // Redirected tells whether the destination was rewritten.
 func (f Flow) Redirected() bool { return f.To != f.Peer }
 
-// Purge deletes the TCP entries that wrong returns true for and returns how many
-// there were. netNS is a file descriptor of a network namespace, 0 for the own.
-func Purge(netNS int, wrong func(Flow) bool) (int, error) {
+// Families are those of IP whose entries are read.
+type Families struct{ IPv4, IPv6 bool }
+
+// FamiliesOf are those of addresses.
+func FamiliesOf(addrs iter.Seq[netip.Addr]) (f Families) {
+	for addr := range addrs {
+		f.IPv4 = f.IPv4 || addr.Is4()
+		f.IPv6 = f.IPv6 || addr.Is6()
+	}
+	return f
+}
+
+func (f Families) list() (list []netfilter.ProtoFamily) {
+	if f.IPv4 {
+		list = append(list, netfilter.ProtoIPv4)
+	}
+	if f.IPv6 {
+		list = append(list, netfilter.ProtoIPv6)
+	}
+	return list
+}
+
+// Purge deletes the TCP entries of the families that wrong returns true for and returns
+// how many there were. netNS is a file descriptor of a network namespace, 0 for the own.
+func Purge(netNS int, families Families, wrong func(Flow) bool) (int, error) {
 	conn, err := ct.Dial(&netlink.Config{NetNS: netNS})
 	if err != nil {
 		return 0, fmt.Errorf("open conntrack: %w", err)
 	}
 	defer conn.Close()
 	purged := 0
-	for _, family := range []netfilter.ProtoFamily{netfilter.ProtoIPv4, netfilter.ProtoIPv6} {
+	for _, family := range families.list() {
 		flows, err := conn.DumpFilter(ct.NewFilter().Family(family), nil)
 		if err != nil {
 			return purged, fmt.Errorf("list conntrack entries: %w", err)

@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -28,6 +29,14 @@ func NoteMoves(moved map[netip.Addr]netrules.Key, moves []netrules.Move) {
 		}
 		moved[m.Addr] = before
 	}
+}
+
+// Families are those that a connection can be of that Wrong tells about.
+func (j Judge) Families() Families {
+	if j.All {
+		return Families{IPv4: true, IPv6: true}
+	}
+	return FamiliesOf(maps.Keys(j.Moved))
 }
 
 // Wrong tells whether a connection has to be deleted.
@@ -60,7 +69,7 @@ func PurgeRedirected(netNS int, former []netip.Addr) (int, error) {
 	for _, a := range former {
 		set[a] = struct{}{}
 	}
-	return Purge(netNS, func(f Flow) bool {
+	return Purge(netNS, FamiliesOf(maps.Keys(set)), func(f Flow) bool {
 		_, ok := set[f.To.Addr()]
 		return ok && f.Redirected()
 	})
