@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -23,7 +24,9 @@ const (
 	// hollow keeps pods away from nodes that cannot run any.
 	hollow = "edgeway.io/hollow"
 	// statusEvery is how many renewals of the lease go with one status: kubelets report
-	// one that has not changed every five minutes (nodeStatusReportFrequency).
+	// one that has not changed every five minutes (nodeStatusReportFrequency), and the
+	// second one up to half of that earlier or later, so that nodes that came together
+	// do not report together ever after (Kubernetes' kubelet_node_status.go).
 	statusEvery = 30
 )
 
@@ -56,16 +59,17 @@ func newClients(conf *rest.Config) (*clients, error) {
 
 // live registers the node and keeps it Ready until ctx ends.
 func (n *node) live(ctx context.Context, api *clients) error {
-	for beat := 0; ; {
-		err := n.beat(ctx, api, beat%statusEvery == 0)
+	for first, left := true, 0; ; left-- {
+		err := n.beat(ctx, api, left == 0)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			slog.Warn("node not renewed", "node", n.name, "err", err)
-			beat = 0 // the Node may be gone: begin again with everything
-		default:
-			beat++
+			first, left = true, 1 // the Node may be gone: begin again with everything
+		case left == 0:
+			left = untilNextStatus(first)
+			first = false
 		}
 		select {
 		case <-time.After(n.conf.Beat):
@@ -73,6 +77,14 @@ func (n *node) live(ctx context.Context, api *clients) error {
 			return nil
 		}
 	}
+}
+
+// untilNextStatus is how many renewals there are from one status to the next.
+func untilNextStatus(first bool) int {
+	if first {
+		return statusEvery/2 + rand.IntN(statusEvery+1)
+	}
+	return statusEvery
 }
 
 func (n *node) beat(ctx context.Context, api *clients, whole bool) error {
