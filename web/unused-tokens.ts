@@ -13,6 +13,14 @@ function texts(dir: string, kinds: RegExp): string[] {
     .map((f) => readFileSync(join(f.parentPath, f.name), 'utf8'));
 }
 
+const face = /@font-face\s*{[^}]*}/g;
+const icon = /(\.pf-v6-pficon[\w-]*:before,?\s*)+{[^}]*}/g;
+
+/** CSS without fonts, and without the icons of one of them: we use the reader's own fonts, and icons of SVG. */
+export function withoutFonts(css: string): string {
+  return css.replace(face, '').replace(icon, '');
+}
+
 /** CSS without the custom properties that neither it nor `used` refers to. */
 export function withoutUnused(css: string, used: ReadonlySet<string>): string {
   for (;;) {
@@ -26,8 +34,8 @@ export function withoutUnused(css: string, used: ReadonlySet<string>): string {
 
 /**
  * Drops the design tokens of PatternFly's base that nothing can use: no component of
- * PatternFly, whether we show it or not, and no file of ours. It works on the source, so
- * that the names of built files still tell their content.
+ * PatternFly, whether we show it or not, and no file of ours; and its fonts. It works on
+ * the source, so that the names of built files still tell their content.
  */
 export function unusedTokens(): Plugin {
   let used = new Set<string>();
@@ -41,7 +49,7 @@ export function unusedTokens(): Plugin {
       used = new Set([...found(texts(join(styles, 'css'), /\.css$/), reference), ...found(texts('src', /\.(tsx?|css)$/), name)]);
     },
     transform(code, id) {
-      return /react-core\/dist\/styles\/base\.css$/.test(id) ? { code: withoutUnused(code, used), map: null } : undefined;
+      return /react-core\/dist\/styles\/base\.css$/.test(id) ? { code: withoutUnused(withoutFonts(code), used), map: null } : undefined;
     },
   };
 }

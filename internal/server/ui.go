@@ -20,6 +20,7 @@ var errNoIndex = errors.New("index.html is missing")
 // page's own router knows what to show.
 type ui struct {
 	files map[string]uiFile
+	ahead []ahead
 }
 
 type uiFile struct {
@@ -48,7 +49,9 @@ func newUI(dir fs.FS) (*ui, error) {
 	if _, ok := out.files["index.html"]; !ok {
 		return nil, errNoIndex
 	}
-	return out, nil
+	delete(out.files, aheadFile) // for the server itself
+	out.ahead, err = readAhead(dir)
+	return out, err
 }
 
 func pack(name string, raw []byte) (uiFile, error) {
@@ -90,6 +93,8 @@ func (u *ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case !ok:
 		f = u.files["index.html"]
+		_, err := r.Cookie(cookieName)
+		announce(h, u.ahead, r, err == nil)
 		fallthrough
 	default:
 		h.Set("Cache-Control", "no-cache")

@@ -49,6 +49,26 @@ describe('a viewer', () => {
   });
 });
 
+describe('what a page needs', () => {
+  test('is on its way before the first script runs, and is asked for once', async () => {
+    const { page, errors } = await open(browser, served.url);
+    await signIn(page, tokens.viewer);
+    await page.goto(`/clusters/${cluster}/kubeedge`);
+    await page.getByText('You see this page read-only').waitFor();
+    const asked = await page.evaluate(() =>
+      performance
+        .getEntriesByType('resource')
+        .map((e) => ({ path: new URL(e.name).pathname, by: (e as PerformanceResourceTiming).initiatorType })),
+    );
+    const api = `/api/v1/clusters/${cluster}`;
+    for (const path of ['/api/v1/session', `${api}/kubeedge`, `${api}/rights`]) {
+      expect(asked.filter((a) => a.path === path).map((a) => a.by), path).toEqual(['link']);
+    }
+    expect(asked.find((a) => a.path.startsWith('/assets/'))?.path).toMatch(/\/kubeedge-/);
+    expect(errors).toEqual([]);
+  });
+});
+
 describe('a page whose file does not come', () => {
   test('says so, and shows itself when tried again', async () => {
     const { page } = await open(browser, served.url);

@@ -208,6 +208,9 @@ describe('while KubeEdge is on', () => {
     await page.getByText(en.kubeedge.done.disable).waitFor({ timeout: 180_000 });
     await page.getByText(en.kubeedge.off).waitFor();
     expect(await state(page)).toBe('Absent');
+    // Our own types are gone with it: there are no join codes, which is no error.
+    const codes = await page.request.get(`/api/v1/clusters/${cluster}/enrollments`);
+    expect([codes.status(), await codes.json()]).toEqual([200, []]);
     expect(errors.filter((e) => !e.includes('status of 4'))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ import { createBrowserRouter, matchPath, Navigate, Outlet, RouterProvider, useLo
 import { Bullseye, PageSection, Spinner } from '@patternfly/react-core';
 import { useTranslation } from 'react-i18next';
 import { ApiError, onSignedOut } from './api/client';
-import { kubeEdgeQuery, rightsQuery, sessionQuery } from './api/queries';
+import { clustersQuery, kubeEdgeDefaultsQuery, kubeEdgeQuery, rightsQuery, sessionQuery } from './api/queries';
 import { Shell } from './components/shell';
 import { ErrorState } from './components/states';
 import { withTexts } from './lib/i18n';
@@ -19,23 +19,28 @@ const queryClient = new QueryClient({
   },
 });
 
-/** A page of its own file, and what it asks the server for first. */
+/** A page of its own file, and what it asks the server for first (see ahead.ts). */
 interface Page {
   path: string;
   load: () => Promise<ComponentType>;
   /** Asked for while the page's file is still on its way, when the page is the first. */
-  ask?: (cluster: string) => void;
+  ask?: (cluster: string) => Promise<unknown>;
+}
+
+/** What the page about KubeEdge shows, and what its form begins with where there is none yet. */
+async function askKubeEdge(cluster: string) {
+  await Promise.all([queryClient.prefetchQuery(rightsQuery(cluster)), queryClient.prefetchQuery(kubeEdgeQuery(cluster))]);
+  if (queryClient.getQueryData(kubeEdgeQuery(cluster).queryKey)?.state !== 'Absent') return;
+  if (!queryClient.getQueryData(rightsQuery(cluster).queryKey)?.clusterAdmin) return;
+  void queryClient.prefetchQuery(kubeEdgeDefaultsQuery(cluster, 'NodePort', true));
 }
 
 const pages: Page[] = [
-  { path: '/clusters', load: () => import('./pages/clusters').then((m) => m.Clusters) },
+  { path: '/clusters', load: () => import('./pages/clusters').then((m) => m.Clusters), ask: () => queryClient.prefetchQuery(clustersQuery) },
   {
     path: '/clusters/:cluster/kubeedge',
     load: () => import('./pages/kubeedge/kubeedge').then((m) => m.KubeEdge),
-    ask: (cluster) => {
-      void queryClient.prefetchQuery(kubeEdgeQuery(cluster));
-      void queryClient.prefetchQuery(rightsQuery(cluster));
-    },
+    ask: askKubeEdge,
   },
   { path: '/clusters/:cluster/nodes', load: () => import('./pages/nodes/nodes').then((m) => m.Nodes) },
   { path: '/clusters/:cluster/join', load: () => import('./pages/join/join').then((m) => m.Join) },
@@ -46,23 +51,33 @@ const pages: Page[] = [
   { path: '/clusters/:cluster/pods/:namespace/:pod/terminal', load: () => withTexts('logs', import('./pages/terminal/terminal')).then((m) => m.TerminalPage) },
 ];
 
+/** The paths of all pages that have files of their own. */
+export const pagePaths = pages.map((p) => p.path);
+
 /**
  * Asks at once for what the first page needs: who is signed in, the page's file, which
- * the router fetches, and its data would otherwise wait for one another. A failure shows
- * where it is needed.
+ * the router fetches, and its data would otherwise wait for one another. Ends when all of
+ * it is there; a failure shows where it is needed.
  */
-export function askAhead(address: string) {
+export async function askAhead(address: string) {
   for (const page of pages) {
     const match = matchPath(page.path, address);
     if (!match) continue;
-    void queryClient.prefetchQuery(sessionQuery);
-    page.ask?.(match.params.cluster ?? '');
+    await Promise.all([queryClient.prefetchQuery(sessionQuery), page.ask?.(match.params.cluster ?? ''), routed()]);
     return;
   }
 }
 
+/** Ends when the router has the first page's file. */
+function routed(): Promise<void> {
+  return new Promise((resolve) => {
+    if (router.state.initialized) resolve();
+    router.subscribe((state) => state.initialized && resolve());
+  });
+}
+
 /** Milliseconds before it is shown that something is waited for. */
-const patience = 300;
+export const patience = 300;
 
 /** A spinner, which nobody sees of what is there soon: drawing it takes time from that. */
 function Waiting() {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { withoutUnused } from '../unused-tokens';
+import { withoutFonts, withoutUnused } from '../unused-tokens';
 
 const dist = join(import.meta.dirname, '../../internal/webui/dist');
 
@@ -48,4 +48,9 @@ describe('what is loaded up to the settings form', () => {
 test('only tokens that nothing refers to are dropped', () => {
   const css = ':root{--a: var(--b);--b:1;--c:2;--d:var(--e);--e:3;--url:url("data:x;--c:1");color:var(--a)}';
   expect(withoutUnused(css, new Set(['--e']))).toBe(':root{--a: var(--b);--b:1;--e:3;color:var(--a)}');
+});
+
+test('fonts and their icons are dropped, and nothing else', () => {
+  const css = '@font-face {font-family: "F"; src: url("f.woff2")}.pf-v6-pficon-a:before,\n.pf-v6-pficon-b:before {content:"a"}.pf-v6-c:before{content:"b"}';
+  expect(withoutFonts(css)).toBe('.pf-v6-c:before{content:"b"}');
 });

@@ -22,6 +22,7 @@ export const clustersQuery = queryOptions({
   queryFn: () => data(api.GET('/api/v1/clusters')),
   // A cluster that has not answered yet is asked for again soon.
   refetchInterval: ({ state }) => (state.data?.some((c) => c.pending) ? 1_500 : 15_000),
+  staleTime: live / 2, // as with kubeEdgeQuery
 });
 
 export const rightsQuery = (cluster: string) =>
