@@ -21,6 +21,13 @@ export function withoutFonts(css: string): string {
   return css.replace(face, '').replace(icon, '');
 }
 
+const theme = /[^{}]*\.pf-v6-theme-(?:high-contrast|felt|glass)[^{}]*{[^{}]*}/g;
+
+/** CSS without the themes that the console does not offer. */
+export function withoutThemes(css: string): string {
+  return css.replace(theme, '');
+}
+
 /** CSS without the custom properties that neither it nor `used` refers to. */
 export function withoutUnused(css: string, used: ReadonlySet<string>): string {
   for (;;) {
@@ -34,8 +41,8 @@ export function withoutUnused(css: string, used: ReadonlySet<string>): string {
 
 /**
  * Drops the design tokens of PatternFly's base that nothing can use: no component of
- * PatternFly, whether we show it or not, and no file of ours; and its fonts. It works on
- * the source, so that the names of built files still tell their content.
+ * PatternFly, whether we show it or not, and no file of ours; and its fonts and other
+ * themes. It works on the source, so that the names of built files still tell their content.
  */
 export function unusedTokens(): Plugin {
   let used = new Set<string>();
@@ -49,7 +56,7 @@ export function unusedTokens(): Plugin {
       used = new Set([...found(texts(join(styles, 'css'), /\.css$/), reference), ...found(texts('src', /\.(tsx?|css)$/), name)]);
     },
     transform(code, id) {
-      return /react-core\/dist\/styles\/base\.css$/.test(id) ? { code: withoutUnused(withoutFonts(code), used), map: null } : undefined;
+      return /react-core\/dist\/styles\/base\.css$/.test(id) ? { code: withoutUnused(withoutThemes(withoutFonts(code)), used), map: null } : undefined;
     },
   };
 }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { withoutFonts, withoutUnused } from '../unused-tokens';
+import { withoutFonts, withoutThemes, withoutUnused } from '../unused-tokens';
 
 const dist = join(import.meta.dirname, '../../internal/webui/dist');
 
@@ -53,4 +53,9 @@ test('only tokens that nothing refers to are dropped', () => {
 test('fonts and their icons are dropped, and nothing else', () => {
   const css = '@font-face {font-family: "F"; src: url("f.woff2")}.pf-v6-pficon-a:before,\n.pf-v6-pficon-b:before {content:"a"}.pf-v6-c:before{content:"b"}';
   expect(withoutFonts(css)).toBe('.pf-v6-c:before{content:"b"}');
+});
+
+test('themes that the console does not offer are dropped, and nothing else', () => {
+  const css = ':root{--a:1}:root:where(.pf-v6-theme-felt.pf-v6-theme-high-contrast) {\n--a:2}:root:where(.pf-v6-theme-dark){--a:3}:root:where(.pf-v6-theme-dark.pf-v6-theme-glass){--a:4}';
+  expect(withoutThemes(css)).toBe(':root{--a:1}:root:where(.pf-v6-theme-dark){--a:3}');
 });
