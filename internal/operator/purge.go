@@ -11,14 +11,14 @@ import (
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 )
 
-// purgeEvery is the least time between two purges; the first comes at once.
 const (
-	// purgeEvery is the least time between two purges, and restPerPurge how many times
-	// as long as one took the purger rests after it, up to longestRest: every purge
-	// reads the whole table, and what is read beside many changes delays them.
+	// purgeEvery is the least time between two purges, the first of which comes at once,
+	// and restPerPurge how many times as long as one took the purger rests after it, up
+	// to longestRest: every purge reads the whole table, and what is read beside many
+	// changes delays them.
 	purgeEvery   = 500 * time.Millisecond
-	restPerPurge = 20
-	longestRest  = 2 * time.Second
+	restPerPurge = 10
+	longestRest  = time.Second
 )
 
 // purger removes connection tracking entries that contradict the routes. It

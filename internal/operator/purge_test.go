@@ -9,7 +9,7 @@ import (
 func TestPurgerRests(t *testing.T) {
 	for took, want := range map[time.Duration]time.Duration{
 		time.Millisecond:       purgeEvery,
-		50 * time.Millisecond:  time.Second,
+		70 * time.Millisecond:  700 * time.Millisecond,
 		500 * time.Millisecond: longestRest,
 	} {
 		if got := restAfter(took); got != want {

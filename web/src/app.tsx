@@ -71,8 +71,12 @@ export async function askAhead(address: string) {
 /** Ends when the router has the first page's file. */
 function routed(): Promise<void> {
   return new Promise((resolve) => {
-    if (router.state.initialized) resolve();
-    router.subscribe((state) => state.initialized && resolve());
+    if (router.state.initialized) return resolve();
+    const off = router.subscribe((state) => {
+      if (!state.initialized) return;
+      off();
+      resolve();
+    });
   });
 }
 
