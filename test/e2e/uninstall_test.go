@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,9 +46,23 @@ func TestUninstallLeavesNothing(t *testing.T) {
 		}
 	}
 
+	services := strings.Fields(mustKubectl(t, "get", "services", "-n", "kubeedge", "-o", "jsonpath={.items[*].spec.clusterIP}"))
 	installed = false
 	disable()
-	before := allRemains(t)
+	var before map[string]onsite.Ruleset
+	// kube-proxy takes the Services' rules away when it likes, and what is compared with
+	// must not hold them.
+	onsite.Eventually(t, 30*time.Second, 500*time.Millisecond, func() error {
+		before = allRemains(t)
+		for _, ip := range services {
+			for host, rules := range before {
+				if i := slices.IndexFunc(rules, func(rule string) bool { return strings.Contains(rule, strconv.Quote(ip)) }); i >= 0 {
+					return fmt.Errorf("%s: kube-proxy still has %s", host, rules[i])
+				}
+			}
+		}
+		return nil
+	})
 	for host, rules := range before {
 		for _, rule := range rules {
 			if strings.Contains(strings.ToLower(rule), "edgeway") || strings.Contains(rule, "192.168.100.") {
@@ -65,7 +81,6 @@ func TestUninstallLeavesNothing(t *testing.T) {
 		start := time.Now()
 		removal.run()
 		t.Logf("%s took %s", removal.name, time.Since(start).Round(time.Second))
-		// kube-proxy takes the Services' rules away when it likes.
 		onsite.Eventually(t, 30*time.Second, 500*time.Millisecond, func() error {
 			if diff := cmp.Diff(before, allRemains(t)); diff != "" {
 				return fmt.Errorf("after %s the rules differ from those before enabling (-before +after):\n%s", removal.name, diff)
