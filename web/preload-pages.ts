@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HtmlTagDescriptor, Manifest, Plugin, Rolldown } from 'vite';
+import type { HtmlTagDescriptor, Manifest, Plugin } from 'vite';
 import { ahead } from './src/ahead.ts';
 
 /** Of one page, as the server reads it from ahead.json. */
@@ -11,12 +11,8 @@ interface Preload {
   data: string[];
 }
 
-type Bundle = Rolldown.OutputBundle;
-
-/** Files of chunks that all pages share: the HTML names them. */
-function shared(bundle: Bundle): Rolldown.OutputChunk[] {
-  return Object.values(bundle).filter((f) => f.type === 'chunk').filter((f) => ['page', 'parts'].includes(f.name));
-}
+/** Chunks that all pages share: index.html names their files. */
+const shared = ['page', 'parts'];
 
 /** The files that a module brings along, without those that index.html names. */
 function filesOf(manifest: Manifest, source: string): { scripts: string[]; styles: string[] } {
@@ -28,8 +24,9 @@ function filesOf(manifest: Manifest, source: string): { scripts: string[]; style
     seen.add(key);
     chunk.imports?.forEach(visit);
   };
-  const entry = Object.keys(manifest).find((key) => manifest[key]?.isEntry);
-  visit(entry ?? 'index.html');
+  for (const [key, chunk] of Object.entries(manifest)) {
+    if (chunk.isEntry || shared.includes(chunk.name ?? '')) visit(key);
+  }
   const named = new Set(seen);
   visit(source);
   const chunks = [...seen].filter((key) => !named.has(key)).map((key) => manifest[key]);
@@ -47,22 +44,18 @@ export function preloadPages(): Plugin {
     transformIndexHtml: {
       order: 'post',
       handler: (_, { bundle }) =>
-        shared(bundle ?? {}).flatMap((f): HtmlTagDescriptor[] => [
-          { tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${f.fileName}` }, injectTo: 'head' },
-          ...[...(f.viteMetadata?.importedCss ?? [])].map(
-            (css): HtmlTagDescriptor => ({ tag: 'link', attrs: { rel: 'stylesheet', crossorigin: true, href: `/${css}` }, injectTo: 'head' }),
-          ),
-        ]),
+        Object.values(bundle ?? {})
+          .filter((f) => f.type === 'chunk' && shared.includes(f.name))
+          .flatMap((f): HtmlTagDescriptor[] => [
+            { tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${f.fileName}` }, injectTo: 'head' },
+            ...[...((f.type === 'chunk' && f.viteMetadata?.importedCss) || [])].map(
+              (css): HtmlTagDescriptor => ({ tag: 'link', attrs: { rel: 'stylesheet', crossorigin: true, href: `/${css}` }, injectTo: 'head' }),
+            ),
+          ]),
     },
-    writeBundle(options, bundle) {
-      const dir = options.dir ?? '.';
+    writeBundle({ dir = '.' }) {
       const manifest = JSON.parse(readFileSync(join(dir, '.vite/manifest.json'), 'utf8')) as Manifest;
-      const common = new Set(shared(bundle).map((f) => f.fileName).concat(shared(bundle).flatMap((f) => [...(f.viteMetadata?.importedCss ?? [])])));
-      const pages = ahead.map(({ path, source, data }): Preload => {
-        const { scripts, styles } = filesOf(manifest, source);
-        const own = (files: string[]) => files.filter((f) => !common.has(f));
-        return { path, scripts: own(scripts), styles: own(styles), data };
-      });
+      const pages = ahead.map(({ path, source, data }): Preload => ({ path, ...filesOf(manifest, source), data }));
       writeFileSync(join(dir, 'ahead.json'), `${JSON.stringify(pages, undefined, 1)}\n`);
     },
   };
