@@ -163,9 +163,17 @@ func countDiskIO(t *testing.T) {
 	}
 }
 
-// TestFiguresAreTrue holds what is reported of a container against what it does.
-func TestFiguresAreTrue(t *testing.T) {
+// TestFiguresOfBurner runs a pod whose use is known, and looks at it in every place
+// that keeps figures.
+func TestFiguresOfBurner(t *testing.T) {
 	startBurner(t)
+	t.Run("AreTrue", figuresAreTrue)
+	t.Run("InPrometheus", figuresInPrometheus)
+}
+
+// figuresAreTrue holds what is reported of a container against what it does.
+func figuresAreTrue(t *testing.T) {
+	t.Parallel()
 	viewer := signIn(t, site.Tokens.Viewer)
 	truths := map[string]struct {
 		want  float64

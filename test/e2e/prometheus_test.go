@@ -21,11 +21,11 @@ import (
 	"github.com/edgeway-io/edgeway/internal/samples/prom"
 )
 
-// TestPrometheus runs a real Prometheus with the documented configuration on a cloud
+// figuresInPrometheus runs a real Prometheus with the documented configuration on a cloud
 // node. Every target must answer, every expression of the dashboard must have a
 // result, and the histories that edge-watcher reads from it must have values.
-func TestPrometheus(t *testing.T) {
-	startBurner(t)
+func figuresInPrometheus(t *testing.T) {
+	t.Parallel()
 	address := startPrometheus(t, "worker")
 	eventually(t, 90*time.Second, func() error { return targetsUp(address) })
 	var dashboard struct {
