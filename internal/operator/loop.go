@@ -232,7 +232,7 @@ func (l *loop) announce(plan netrules.Plan, res netrules.Result, took time.Durat
 	first := !l.started
 	l.started = true
 	if res.Drift {
-		l.log.Warn("somebody changed table inet edgeway; repaired", "took", took)
+		l.log.Warn("somebody changed our rules; repaired", "backend", l.backend.Name(), "took", took)
 	} else if res.Written {
 		l.log.Debug("kernel updated", "routes", plan.Count, "moves", len(plan.Moves), "took", took)
 	}
