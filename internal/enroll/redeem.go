@@ -72,7 +72,7 @@ func (r *Redeemer) Redeem(ctx context.Context, code string, csrPEM []byte) (*Bun
 // used any more is known. Where KubeEdge is not enabled there are no codes.
 func (r *Redeemer) Knows(ctx context.Context, code string) error {
 	_, err := r.find(ctx, code)
-	if meta.IsNoMatchError(err) {
+	if Absent(err) {
 		return ErrCodeUnknown
 	}
 	return err

@@ -12,7 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
@@ -124,7 +123,7 @@ func kubeError(err error) error {
 		return fail(http.StatusConflict, "ForeignKubeEdge", msg, "remove that KubeEdge first")
 	case errors.Is(err, runtime.ErrNotEnabled):
 		return fail(http.StatusConflict, "NotEnabled", msg, "enable KubeEdge first")
-	case meta.IsNoMatchError(err): // our own types come with KubeEdge's chart
+	case enroll.Absent(err):
 		return fail(http.StatusConflict, "NotEnabled", "KubeEdge is not enabled on this cluster: "+msg, "enable KubeEdge first")
 	case errors.Is(err, runtime.ErrRolledBack):
 		return fail(http.StatusConflict, "RolledBack", msg, "see what the pods in namespace kubeedge say, correct the settings and try again")

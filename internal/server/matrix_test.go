@@ -38,19 +38,19 @@ type matrix struct {
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := newBareMatrix(t, apiserver.Options{})
+	m := newBareMatrix(t)
 	m.populate(t)
 	return m
 }
 
 // newBareMatrix is one with nothing on its cluster.
-func newBareMatrix(t *testing.T, o apiserver.Options) *matrix {
+func newBareMatrix(t *testing.T) *matrix {
 	t.Helper()
 	issuer := oidctest.Start(t, "nobody")
-	o.ServerArgs = append(o.ServerArgs,
-		"--oidc-issuer-url="+issuer.URL, "--oidc-client-id="+oidctest.ClientID, "--oidc-ca-file="+issuer.CAFile,
-		"--oidc-username-claim=sub", "--oidc-username-prefix=oidc:", "--oidc-groups-claim=groups", "--oidc-groups-prefix=oidc:")
-	server := apiserver.ForTest(t, o)
+	server := apiserver.ForTest(t, apiserver.Options{ServerArgs: []string{
+		"--oidc-issuer-url=" + issuer.URL, "--oidc-client-id=" + oidctest.ClientID, "--oidc-ca-file=" + issuer.CAFile,
+		"--oidc-username-claim=sub", "--oidc-username-prefix=oidc:", "--oidc-groups-claim=groups", "--oidc-groups-prefix=oidc:",
+	}})
 	admin, err := NewObjectClient(server.Config)
 	if err != nil {
 		t.Fatal(err)

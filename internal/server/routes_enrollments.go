@@ -10,7 +10,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -121,7 +120,7 @@ func (s *Server) listEnrollments(ctx context.Context, in *ClusterPath) (*Body[[]
 	var list v1alpha1.EdgeEnrollmentList
 	err = c.objects.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace))
 	// Where KubeEdge is not enabled there is no such type, and so there is none.
-	if err != nil && !meta.IsNoMatchError(err) {
+	if err != nil && !enroll.Absent(err) {
 		return nil, kubeError(err)
 	}
 	out := make([]Enrollment, 0, len(list.Items))

@@ -1,0 +1,26 @@
+package enroll
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
+)
+
+// Absent tells of an error that the cluster does not have our types, which come with
+// KubeEdge's chart and may go with it. A client that met them before does not ask
+// discovery again; it gets what an API server answers for a path that it does not serve.
+func Absent(err error) bool {
+	if meta.IsNoMatchError(err) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	d := status.Status().Details
+	return d != nil && d.Group == v1alpha1.GroupVersion.Group && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
