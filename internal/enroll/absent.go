@@ -1,14 +1,26 @@
 package enroll
 
 import (
+	"context"
 	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
+
+// List gives the enrolments of a cluster; where KubeEdge is not enabled there are none.
+func List(ctx context.Context, c client.Reader, options ...client.ListOption) ([]v1alpha1.EdgeEnrollment, error) {
+	var list v1alpha1.EdgeEnrollmentList
+	err := c.List(ctx, &list, append(options, client.InNamespace(v1alpha1.JoinNamespace))...)
+	if Absent(err) {
+		return nil, nil
+	}
+	return list.Items, err
+}
 
 // Absent tells of an error that the cluster does not have our types, which come with
 // KubeEdge's chart and may go with it. A client that met them before does not ask

@@ -63,12 +63,12 @@ func taken(ctx context.Context, user client.Client, r Request) Problems {
 	} else if !apierrors.IsNotFound(err) {
 		return p
 	}
-	var list v1alpha1.EdgeEnrollmentList
-	if err := user.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+	list, err := List(ctx, user)
+	if err != nil {
 		return p
 	}
-	for i := range list.Items {
-		e := &list.Items[i]
+	for i := range list {
+		e := &list[i]
 		if !Reserves(e) {
 			continue
 		}

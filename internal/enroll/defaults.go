@@ -61,11 +61,10 @@ func TakenAddresses(ctx context.Context, user client.Client) map[netip.Addr]bool
 			}
 		}
 	}
-	var enrollments v1alpha1.EdgeEnrollmentList
-	if err := user.List(ctx, &enrollments, client.InNamespace(v1alpha1.JoinNamespace)); err == nil {
-		for i := range enrollments.Items {
-			if Reserves(&enrollments.Items[i]) {
-				add(enrollments.Items[i].Spec.NodeIP)
+	if enrollments, err := List(ctx, user); err == nil {
+		for i := range enrollments {
+			if Reserves(&enrollments[i]) {
+				add(enrollments[i].Spec.NodeIP)
 			}
 		}
 	}

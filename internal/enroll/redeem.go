@@ -69,12 +69,9 @@ func (r *Redeemer) Redeem(ctx context.Context, code string, csrPEM []byte) (*Bun
 }
 
 // Knows fails with ErrCodeUnknown for a code of no enrolment here; one that cannot be
-// used any more is known. Where KubeEdge is not enabled there are no codes.
+// used any more is known.
 func (r *Redeemer) Knows(ctx context.Context, code string) error {
 	_, err := r.find(ctx, code)
-	if Absent(err) {
-		return ErrCodeUnknown
-	}
 	return err
 }
 
@@ -135,13 +132,13 @@ func CloudCore(c v1alpha1.CloudCoreAddress) wire.CloudCore {
 func (r *Redeemer) find(ctx context.Context, code string) (*v1alpha1.EdgeEnrollment, error) {
 	hash := HashCode(code)
 	for _, among := range [][]client.ListOption{{client.MatchingLabels{v1alpha1.LabelCode: codeLabel(hash)}}, nil} {
-		var list v1alpha1.EdgeEnrollmentList
-		if err := r.client.List(ctx, &list, append(among, client.InNamespace(v1alpha1.JoinNamespace))...); err != nil {
+		list, err := List(ctx, r.client, among...)
+		if err != nil {
 			return nil, fmt.Errorf("listing enrolments: %w", err)
 		}
-		for i := range list.Items {
-			if sameHash(list.Items[i].Spec.CodeHash, hash) {
-				return &list.Items[i], nil
+		for i := range list {
+			if sameHash(list[i].Spec.CodeHash, hash) {
+				return &list[i], nil
 			}
 		}
 	}

@@ -51,12 +51,12 @@ func (c Clients) EdgeNode(ctx context.Context, name string) (*corev1.Node, error
 
 // Enrollment finds the one that holds the node's name, or ErrNoEnrollment.
 func (c Clients) Enrollment(ctx context.Context, node string) (*v1alpha1.EdgeEnrollment, error) {
-	var list v1alpha1.EdgeEnrollmentList
-	if err := c.Objects.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+	list, err := enroll.List(ctx, c.Objects)
+	if err != nil {
 		return nil, err
 	}
-	for i := range list.Items {
-		if e := &list.Items[i]; e.Spec.NodeName == node && enroll.Reserves(e) {
+	for i := range list {
+		if e := &list[i]; e.Spec.NodeName == node && enroll.Reserves(e) {
 			return e, nil
 		}
 	}

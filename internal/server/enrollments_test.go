@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -11,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kubewait "k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
@@ -29,7 +30,12 @@ func TestEnrollmentsWhereKubeEdgeIsAbsent(t *testing.T) {
 	for _, verb := range []string{"list", "create"} {
 		rights = append(rights, Right{Group: v1alpha1.GroupVersion.Group, Resource: "edgeenrollments", Verb: verb, Namespace: v1alpha1.JoinNamespace})
 	}
+	rights = append(rights, Right{Resource: "nodes", Verb: "get"}, Right{Resource: "nodes", Verb: "patch"})
 	m.grant(t, "keeper", rights...)
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "stock", Labels: map[string]string{v1alpha1.LabelEdge: ""}}}
+	if err := m.admin.Create(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
 	keeper := m.as(t, "keeper")
 	empty := func(cluster string) {
 		t.Helper()
@@ -39,7 +45,7 @@ func TestEnrollmentsWhereKubeEdgeIsAbsent(t *testing.T) {
 		}
 	}
 	empty("host")
-	m.removeType(t, "edgeenrollments")
+	m.removeEnrollments(t)
 	code, err := enroll.NewCode()
 	if err != nil {
 		t.Fatal(err)
@@ -49,9 +55,14 @@ func TestEnrollmentsWhereKubeEdgeIsAbsent(t *testing.T) {
 	}
 	for _, cluster := range []string{"host", "member"} {
 		empty(cluster)
+		// A node that keadm joined is worked with as ever.
+		res, answer := m.do(http.MethodPatch, "/api/v1/clusters/"+cluster+"/nodes/stock/scheduling", keeper, `{"schedulable":false}`)
+		if res.StatusCode/100 != 2 {
+			t.Errorf("cordon on %s: %d %s", cluster, res.StatusCode, answer)
+		}
 		path := "/api/v1/clusters/" + cluster + "/enrollments"
 		_, body := request(t, "createEnrollment", path, cluster)
-		res, answer := m.do(http.MethodPost, path, keeper, body)
+		res, answer = m.do(http.MethodPost, path, keeper, body)
 		var problem struct{ Code string }
 		if err := json.Unmarshal([]byte(answer), &problem); err != nil || res.StatusCode != http.StatusConflict || problem.Code != "NotEnabled" {
 			t.Errorf("create on %s: %d %s, want 409 NotEnabled", cluster, res.StatusCode, answer)
@@ -59,22 +70,18 @@ func TestEnrollmentsWhereKubeEdgeIsAbsent(t *testing.T) {
 	}
 }
 
-// removeType deletes a CRD of ours, and waits until its type is not served any more.
-func (m *matrix) removeType(t *testing.T, plural string) {
+// removeEnrollments deletes their CRD, and waits until they are not served any more.
+func (m *matrix) removeEnrollments(t *testing.T) {
 	t.Helper()
-	crd := &unstructured.Unstructured{}
-	crd.SetAPIVersion("apiextensions.k8s.io/v1")
-	crd.SetKind("CustomResourceDefinition")
-	crd.SetName(plural + "." + v1alpha1.GroupVersion.Group)
+	crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "edgeenrollments." + v1alpha1.GroupVersion.Group}}
+	crd.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
 	if err := m.admin.Delete(t.Context(), crd); err != nil {
 		t.Fatal(err)
 	}
-	var err error
-	for range 100 {
-		if err = m.admin.List(t.Context(), &v1alpha1.EdgeEnrollmentList{}, client.InNamespace(v1alpha1.JoinNamespace)); apierrors.IsNotFound(err) {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
+	err := kubewait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 10*time.Second, true, func(ctx context.Context) (bool, error) {
+		return apierrors.IsNotFound(m.admin.List(ctx, &v1alpha1.EdgeEnrollmentList{})), nil
+	})
+	if err != nil {
+		t.Fatalf("enrolments are still served: %v", err)
 	}
-	t.Fatalf("%s are still served: %v", plural, err)
 }

@@ -117,15 +117,13 @@ func (s *Server) listEnrollments(ctx context.Context, in *ClusterPath) (*Body[[]
 		return nil, err
 	}
 	defer cancel()
-	var list v1alpha1.EdgeEnrollmentList
-	err = c.objects.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace))
-	// Where KubeEdge is not enabled there is no such type, and so there is none.
-	if err != nil && !enroll.Absent(err) {
+	list, err := enroll.List(ctx, c.objects)
+	if err != nil {
 		return nil, kubeError(err)
 	}
-	out := make([]Enrollment, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, enrollmentOf(&list.Items[i]))
+	out := make([]Enrollment, 0, len(list))
+	for i := range list {
+		out = append(out, enrollmentOf(&list[i]))
 	}
 	slices.SortFunc(out, func(a, b Enrollment) int { return b.Created.Compare(a.Created) })
 	return &Body[[]Enrollment]{out}, nil
