@@ -49,13 +49,34 @@ func RunAnchor(configFile string) error {
 			return fmt.Errorf("sysctl %s: %w", key, err)
 		}
 	}
-	if err := writePid(h.pidFile("anchor"), os.Getpid()); err != nil {
+	pid, err := machinePid()
+	if err != nil {
 		return err
 	}
-	stop := make(chan os.Signal, 1)
+	if err := writePid(h.pidFile("anchor"), pid); err != nil {
+		return err
+	}
+	stop, children := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
-	<-stop
-	return nil
+	signal.Notify(children, syscall.SIGCHLD)
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-children:
+			reap()
+		}
+	}
+}
+
+// reap ends the zombies of the host: the anchor is process 1 of the host's PID
+// namespace, so every process whose parent ends becomes its child.
+func reap() {
+	for {
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 || err != nil {
+			return
+		}
+	}
 }
 
 func (h Host) mountAll() error {
@@ -95,7 +116,45 @@ func (h Host) mountAll() error {
 			return err
 		}
 	}
+	if err := h.writeNames(); err != nil {
+		return err
+	}
+	if err := mountProc(); err != nil {
+		return err
+	}
 	return h.coverTunables()
+}
+
+// mountProc shows the host its own processes and nothing else. The machine's stay
+// visible at machineProc for the sandbox's own supervisors.
+func mountProc() error {
+	if err := bind("/proc", machineProc); err != nil {
+		return err
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	return nil
+}
+
+// writeNames lets the host look up its own name, as a device's installer does: EdgeCore
+// asks for it when it starts, and waits for DNS otherwise.
+func (h Host) writeNames() error {
+	names := "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + h.Name + "\n"
+	if err := os.WriteFile("/etc/hosts", []byte(names), 0o644); err != nil {
+		return fmt.Errorf("writing the host's names: %w", err)
+	}
+	if h.Resolver == "" {
+		return nil
+	}
+	// The machine's file can be a link into /run, which the host covers.
+	if err := os.Remove("/etc/resolv.conf"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replacing the machine's resolver: %w", err)
+	}
+	if err := os.WriteFile("/etc/resolv.conf", []byte("nameserver "+h.Resolver+"\n"), 0o644); err != nil {
+		return fmt.Errorf("writing the host's resolver: %w", err)
+	}
+	return nil
 }
 
 func covered(path string) bool {

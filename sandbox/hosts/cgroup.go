@@ -121,7 +121,7 @@ func (h Host) EnterCgroups() error {
 	}
 	for _, root := range roots {
 		procs := filepath.Join(root, h.Cgroup(), systemLeaf, "cgroup.procs")
-		if err := os.WriteFile(procs, []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+		if err := os.WriteFile(procs, []byte("0"), 0o644); err != nil {
 			return fmt.Errorf("entering cgroup: %w", err)
 		}
 	}

@@ -21,6 +21,9 @@ type Host struct {
 	// Sysctls under /proc/sys/net that the host sets for itself, such as
 	// "net/ipv4/ip_forward": "1".
 	Sysctls map[string]string `json:"sysctls,omitempty"`
+	// Resolver is the address of the DNS server that the host asks; empty keeps the
+	// machine's resolver.
+	Resolver string `json:"resolver,omitempty"`
 }
 
 // ErrNotRunning is returned for a host whose anchor process is gone.
@@ -117,10 +120,31 @@ func writePid(file string, pid int) error {
 	return os.WriteFile(file, []byte(fmt.Sprintf("%d %s\n", pid, started)), 0o644)
 }
 
+// machineProc is where the machine's /proc appears inside a host, whose own /proc
+// shows the processes of its PID namespace.
+const machineProc = "/run/sandbox/proc"
+
+// procDir is the /proc that knows the machine's process ids.
+func procDir() string {
+	if _, err := os.Stat(machineProc); err == nil {
+		return machineProc
+	}
+	return "/proc"
+}
+
+// machinePid is the calling process's id as the machine sees it.
+func machinePid() (int, error) {
+	self, err := os.Readlink(filepath.Join(procDir(), "self"))
+	if err != nil {
+		return 0, fmt.Errorf("finding the own process id: %w", err)
+	}
+	return strconv.Atoi(self)
+}
+
 // startTime is field 22 of /proc/PID/stat (proc(5)), clock ticks since boot. A
 // zombie counts as gone.
 func startTime(pid int) (string, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	b, err := os.ReadFile(filepath.Join(procDir(), strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}

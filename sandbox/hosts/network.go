@@ -39,7 +39,12 @@ func (h Host) Plug(ctx context.Context, i Interface, to Host, bridge string) err
 	}
 	// Made inside the bridge's host, so that no interface ever shows on the machine.
 	peer := portName(h.Name)
-	if _, err := to.Run(ctx, "ip", "link", "add", peer, "type", "veth", "peer", "name", i.Name, "netns", strconv.Itoa(mine)); err != nil {
+	// The process id is the machine's, so ip stays in the machine's PID namespace.
+	enter, err := to.enterArgs()
+	if err != nil {
+		return err
+	}
+	if err := machine(ctx, append(enter, "ip", "link", "add", peer, "type", "veth", "peer", "name", i.Name, "netns", strconv.Itoa(mine))...); err != nil {
 		return err
 	}
 	if _, err := to.Run(ctx, "ip", "link", "set", peer, "master", bridge, "up"); err != nil {

@@ -32,7 +32,7 @@ func (h Host) Start(ctx context.Context, self string) error {
 	cmd := exec.Command(self, "anchor", h.configFile())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS,
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWPID,
 		Setsid:     true,
 	}
 	if err := cmd.Start(); err != nil {
@@ -62,13 +62,22 @@ func (h Host) waitAnchor(ctx context.Context, anchor *os.Process, ended <-chan e
 }
 
 // EnterArgs is the command line that runs a program inside the host:
-// append the program and its arguments.
+// append the program and its arguments. The program ends with the caller:
+// nsenter stays outside the PID namespace and passes no signal on.
 func (h Host) EnterArgs() ([]string, error) {
+	args, err := h.enterArgs("--pid")
+	return append(args, "setpriv", "--pdeathsig", "KILL", "--"), err
+}
+
+// enterArgs joins the host's namespaces but for the PID namespace, which only
+// children can be born into; more joins others.
+func (h Host) enterArgs(more ...string) ([]string, error) {
 	pid, err := h.Pid()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h.Name, err)
 	}
-	return []string{"nsenter", "--target", strconv.Itoa(pid), "--net", "--mount", "--uts", "--wdns=/", "--"}, nil
+	args := append([]string{"nsenter", "--target", strconv.Itoa(pid), "--net", "--mount", "--uts", "--wdns=/"}, more...)
+	return append(args, "--"), nil
 }
 
 // Command prepares a program to run inside the host.

@@ -8,8 +8,11 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Service is a long-running program of a host. It is started again whenever it
@@ -26,11 +29,14 @@ func (h Host) StartService(ctx context.Context, self string, s Service) error {
 	if _, err := readPid(h.pidFile(s.Name)); err == nil {
 		return nil
 	}
-	args := append([]string{self, "supervise", h.configFile(), s.Name, "--"}, s.Args...)
-	cmd, err := h.Command(context.WithoutCancel(ctx), args...)
+	// The supervisor stays in the machine's PID namespace, so its id is the same
+	// everywhere; its program runs in the host's.
+	args, err := h.enterArgs()
 	if err != nil {
 		return err
 	}
+	args = append(append(args, self, "supervise", h.configFile(), s.Name, "--"), s.Args...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -81,6 +87,9 @@ func Supervise(configFile, name string, args []string) error {
 	if err := h.EnterCgroups(); err != nil {
 		return err
 	}
+	if err := h.bearInside(); err != nil {
+		return err
+	}
 	if err := writePid(h.pidFile(name), os.Getpid()); err != nil {
 		return err
 	}
@@ -98,12 +107,30 @@ func Supervise(configFile, name string, args []string) error {
 	}
 }
 
+// bearInside lets the calling thread's children be born in the host's PID namespace.
+func (h Host) bearInside() error {
+	pid, err := h.Pid()
+	if err != nil {
+		return err
+	}
+	ns, err := os.Open(filepath.Join(procDir(), strconv.Itoa(pid), "ns/pid"))
+	if err != nil {
+		return fmt.Errorf("finding the PID namespace of %s: %w", h.Name, err)
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWPID); err != nil {
+		return fmt.Errorf("entering the PID namespace of %s: %w", h.Name, err)
+	}
+	return nil
+}
+
 // runOnce runs the program once; true means that the supervisor was told to stop.
 func runOnce(log *os.File, args []string, stop <-chan os.Signal) bool {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr = log, log
 	// A supervisor that is killed takes its program with it: two of a kind never run.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// Pdeathsig of SysProcAttr cannot do it: it looks for the parent's process id, which
+	// does not exist in the child's PID namespace.
+	cmd := exec.Command("setpriv", append([]string{"--pdeathsig", "KILL", "--"}, args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(log, "supervisor: starting %s: %v\n", args[0], err)
 		return false

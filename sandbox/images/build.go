@@ -38,7 +38,10 @@ type File struct {
 
 // Spec says what an image is made of.
 type Spec struct {
-	Name       string
+	Name string
+	// Ref is the full reference of an image that others ask for by name; empty:
+	// Registry/Name:hash.
+	Ref        string
 	Files      []File
 	Entrypoint []string
 	Cmd        []string
@@ -61,6 +64,9 @@ func Build(dir string, s Spec) (Image, error) {
 		return Image{}, fmt.Errorf("image %s: %w", s.Name, err)
 	}
 	img := Image{Ref: Registry + "/" + s.Name + ":" + digest[:12], Archive: filepath.Join(dir, s.Name+"-"+digest[:12]+".tar")}
+	if s.Ref != "" {
+		img.Ref = s.Ref
+	}
 	if _, err := os.Stat(img.Archive); err == nil {
 		return img, nil
 	}
@@ -84,7 +90,7 @@ func Build(dir string, s Spec) (Image, error) {
 
 func (s Spec) digest() (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q\n", s.Entrypoint, s.Cmd, s.Env)
+	fmt.Fprintf(h, "%q %q %q %q\n", s.Ref, s.Entrypoint, s.Cmd, s.Env)
 	for _, f := range s.Files {
 		fmt.Fprintf(h, "%s %s\n", f.Path, f.Link)
 		if f.Link != "" {

@@ -89,16 +89,21 @@ func replaceLink(target, link string) error {
 }
 
 // furnishEdges puts on every edge host what a device of this sandbox has before
-// it joins: the kubelet that the stand-in for EdgeCore runs, and the settings that
-// several kubelets on one kernel need.
+// it joins: the kubelet that the stand-in for EdgeCore runs, the settings that
+// several kubelets on one kernel need, systemctl and sudo for keadm, and keadm itself
+// where the real programs are at hand.
 func (s Site) furnishEdges(ctx context.Context) error {
 	for _, e := range s.Edges {
 		config := filepath.Join(e.Host.Dir, "kubelet.yaml")
 		if err := cluster.WriteYAML(config, cluster.KubeletOnSharedKernel(e.Host)); err != nil {
 			return err
 		}
-		script := fmt.Sprintf("mkdir -p /etc/edgeway && cp '%s' /etc/edgeway/kubelet.yaml && ln -sf '%s' /usr/local/bin/kubelet",
-			config, filepath.Join(s.BinDir, "kube", "kubelet"))
+		script := fmt.Sprintf("mkdir -p /etc/edgeway && cp '%s' /etc/edgeway/kubelet.yaml && ln -sf '%s' /usr/local/bin/kubelet && "+
+			"ln -sf '%s' /usr/local/bin/systemctl && printf '#!/bin/sh\nexec \"$@\"\n' > /usr/local/bin/sudo && chmod +x /usr/local/bin/sudo",
+			config, filepath.Join(s.BinDir, "kube", "kubelet"), s.self())
+		if keadm := s.keadm(); keadm != "" {
+			script += fmt.Sprintf(" && ln -sf '%s' /usr/local/bin/keadm", keadm)
+		}
 		if _, err := e.Host.Run(ctx, "sh", "-c", script); err != nil {
 			return err
 		}

@@ -48,6 +48,11 @@ func (s Site) joinEdges(ctx context.Context, k cluster.Kubectl) error {
 		if !e.Joined || e.Host.ServiceRunning("edgecore") {
 			continue
 		}
+		// A device with KubeEdge's own token has no enrollment, and CloudCore acts only for
+		// nodes that there are.
+		if err := k.Apply(ctx, e.node()); err != nil {
+			return err
+		}
 		if err := e.writeEdgeCoreConfig(token); err != nil {
 			return err
 		}
@@ -58,15 +63,17 @@ func (s Site) joinEdges(ctx context.Context, k cluster.Kubectl) error {
 	return nil
 }
 
+// node is the Node of a host that is about to join.
+func (e Edge) node() string {
+	return fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: %s, labels: {node-role.kubernetes.io/edge: \"\"}}}", e.Host.Name)
+}
+
 func (s Site) edgeCore() hosts.Service {
 	return hosts.Service{
 		Name: "edgecore",
 		Args: []string{filepath.Join(s.kubeEdgeBin(), "edgecore"), "--config", "/etc/kubeedge/config/edgecore.yaml"},
 		Env: []string{
 			"EDGEWAY_KUBELET=" + filepath.Join(s.BinDir, "kube", "kubelet"), // the stand-in runs it
-			// The real one looks for a kubelet among all processes, and hosts of the
-			// sandbox share the machine's process ids.
-			"CHECK_EDGECORE_ENVIRONMENT=false",
 		},
 	}
 }

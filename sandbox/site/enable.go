@@ -16,7 +16,7 @@ import (
 // enable installs the product's chart the way an admin does on a command line.
 func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error {
 	type m = map[string]any
-	settings, err := yaml.Marshal(m{
+	values := m{
 		"cloudHub": m{"advertiseAddress": []string{controlPlaneIP}},
 		"images": m{
 			"cloudCore":        set.cloudCore.Ref,
@@ -25,7 +25,16 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 			"probe":            set.probe.Ref,
 			"pullPolicy":       "IfNotPresent",
 		},
-	})
+	}
+	// The tag of the sandbox's own image is no version.
+	version, err := s.kubeEdgeVersion()
+	if err != nil {
+		return err
+	}
+	if version != "" {
+		values["kubeEdgeVersion"] = version
+	}
+	settings, err := yaml.Marshal(values)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package site
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +15,8 @@ type Extent struct {
 	Spares int `json:"spares"`
 	// Clusters is 1, or 2 with the cluster "branch".
 	Clusters int `json:"clusters"`
+	// KubeEdge is the directory of the real programs; empty for the stand-ins.
+	KubeEdge string `json:"kubeEdge,omitempty"`
 }
 
 // Bounds of an Extent.
@@ -50,8 +54,24 @@ func (s Site) With(e Extent) Site {
 	return s
 }
 
+// ErrOtherKubeEdge is returned for other KubeEdge programs than the running site's.
+var ErrOtherKubeEdge = errors.New("the site that is up runs other KubeEdge programs")
+
+// WithKubeEdge takes the real programs of a directory; empty keeps what the site has.
+// A site that is up keeps its kind: half of it would still run the other programs.
+func (s Site) WithKubeEdge(dir string) (Site, error) {
+	if dir == "" || dir == s.KubeEdgeDir {
+		return s, nil
+	}
+	if s.running() {
+		return s, fmt.Errorf("--kubeedge %s: %w (%s): run make down first", dir, ErrOtherKubeEdge, cmp.Or(s.KubeEdgeDir, "the stand-ins"))
+	}
+	s.KubeEdgeDir = dir
+	return s, nil
+}
+
 func (s Site) extent() Extent {
-	e := Extent{Spares: len(s.Edges) - fixedEdges, Clusters: 1}
+	e := Extent{Spares: len(s.Edges) - fixedEdges, Clusters: 1, KubeEdge: s.KubeEdgeDir}
 	if s.Branch != nil {
 		e.Clusters = 2
 	}

@@ -2,8 +2,10 @@ package site
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/edgeway-io/edgeway/sandbox/images"
@@ -14,6 +16,8 @@ type imageSet struct {
 	pause, busybox, metricsServer    images.Image
 	cloudCore, edgeWatcher, operator images.Image
 	probe, burner                    images.Image
+	// installation is what the real keadm takes EdgeCore from; nil with the stand-ins.
+	installation *images.Image
 }
 
 // cloud, worker and edge are what the hosts of each kind load: the product may
@@ -26,7 +30,13 @@ func (i imageSet) worker() []images.Image {
 	return append(i.cloud(), i.busybox, i.metricsServer)
 }
 
-func (i imageSet) edge() []images.Image { return []images.Image{i.pause, i.busybox, i.probe, i.burner} }
+func (i imageSet) edge() []images.Image {
+	set := []images.Image{i.pause, i.busybox, i.probe, i.burner}
+	if i.installation != nil {
+		set = append(set, *i.installation)
+	}
+	return set
+}
 
 const standIn = "stand-in"
 
@@ -66,7 +76,47 @@ func (s Site) buildImages() (imageSet, error) {
 			return imageSet{}, err
 		}
 	}
-	return set, nil
+	return set, s.buildInstallation(&set, busybox)
+}
+
+// buildInstallation lays the real EdgeCore out as KubeEdge's image for keadm does: a
+// shell, and the program where keadm copies it from.
+func (s Site) buildInstallation(set *imageSet, shell images.Spec) error {
+	version, err := s.kubeEdgeVersion()
+	if err != nil || version == "" {
+		return err
+	}
+	shell.Name, shell.Ref = "installation-package", "docker.io/kubeedge/installation-package:"+version
+	shell.Files = append(slices.Clip(shell.Files), images.File{Path: "/usr/local/bin/edgecore", From: filepath.Join(s.KubeEdgeDir, "edgecore")})
+	set.installation = new(images.Image)
+	*set.installation, err = images.Build(filepath.Join(s.Root, ".cache", "images"), shell)
+	return err
+}
+
+// keadm is the real program; empty where there is none.
+func (s Site) keadm() string {
+	if s.KubeEdgeDir == "" {
+		return ""
+	}
+	program := filepath.Join(s.KubeEdgeDir, "keadm")
+	if _, err := os.Stat(program); err != nil {
+		return ""
+	}
+	return program
+}
+
+// kubeEdgeVersion is what the real keadm says of itself, such as v1.23.1: CloudCore
+// does not tell its own. Empty without keadm.
+func (s Site) kubeEdgeVersion() (string, error) {
+	program := s.keadm()
+	if program == "" {
+		return "", nil
+	}
+	out, err := exec.Command(program, "version", "--output=short").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s version: %w", program, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 func (s Site) program(name string) images.Spec {

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"net"
 
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
 )
@@ -38,7 +39,22 @@ func (s Site) startHosts(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.startNameServer(ctx); err != nil {
+		return err
+	}
 	return hosts.PlugMachine(ctx, hosts.Interface{Name: machineLink, Address: machineIP + "/24"}, s.Internet, internetBridge)
+}
+
+// startNameServer lets hosts look up each other's public addresses, and tells them at
+// once what does not exist.
+func (s Site) startNameServer(ctx context.Context) error {
+	args := []string{s.self(), "dns", "--listen", net.JoinHostPort(internetIP, "53")}
+	for _, i := range s.Hosts() {
+		if i.Role != RoleEdge {
+			args = append(args, "--host", i.Name+"="+i.Addresses[0])
+		}
+	}
+	return s.Internet.StartService(ctx, s.self(), hosts.Service{Name: "dns", Args: args})
 }
 
 func (s Site) wireCloud(ctx context.Context) error {

@@ -72,8 +72,8 @@ type Site struct {
 var cloudSysctls = map[string]string{"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/rp_filter": "0", "net/ipv4/conf/default/rp_filter": "0"}
 
 // New describes the site of a work tree. Nothing is started.
-func New(root, kubeEdgeDir string) Site {
-	s := Site{Root: root, Dir: filepath.Join(root, ".sandbox"), BinDir: filepath.Join(root, "bin"), KubeEdgeDir: kubeEdgeDir}
+func New(root string) Site {
+	s := Site{Root: root, Dir: filepath.Join(root, ".sandbox"), BinDir: filepath.Join(root, "bin")}
 	s.Internet = s.host("internet", map[string]string{"net/ipv4/ip_forward": "1"})
 	s.ControlPlane = s.host("cp", cloudSysctls)
 	s.Worker = s.host("worker", cloudSysctls)
@@ -83,11 +83,13 @@ func New(root, kubeEdgeDir string) Site {
 		s.edge("raspberrypi", "192.168.100.2", "nat-raspberry", "198.18.0.12", "10.244.102.0/24", true),
 		s.edge("orangepi", "192.168.100.3", "nat-orange", "198.18.0.13", "10.244.103.0/24", false),
 	}
-	return s.With(s.savedExtent())
+	saved := s.savedExtent()
+	s.KubeEdgeDir = saved.KubeEdge
+	return s.With(saved)
 }
 
 func (s Site) host(name string, sysctls map[string]string) hosts.Host {
-	return hosts.Host{Name: name, Dir: filepath.Join(s.Dir, "hosts", name), WorkTree: s.Root, Sysctls: sysctls}
+	return hosts.Host{Name: name, Dir: filepath.Join(s.Dir, "hosts", name), WorkTree: s.Root, Sysctls: sysctls, Resolver: internetIP}
 }
 
 func (s Site) edge(name, ip, router, routerIP, podCIDR string, joined bool) Edge {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -12,13 +13,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgeway-io/edgeway/sandbox/dns"
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
 	"github.com/edgeway-io/edgeway/sandbox/site"
+	"github.com/edgeway-io/edgeway/sandbox/units"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Edge hosts find this program under the name systemctl.
+	if filepath.Base(os.Args[0]) == "systemctl" {
+		os.Exit(units.Host.Run(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	if err := command().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "sandbox:", err)
 		os.Exit(1)
@@ -29,7 +36,7 @@ func command() *cobra.Command {
 	root := &cobra.Command{Use: "sandbox", Short: "A whole edge site on one machine", SilenceUsage: true, SilenceErrors: true}
 	var dir string
 	root.PersistentFlags().StringVar(&dir, "root", defaultRoot(), "work tree that the sandbox belongs to")
-	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise())
+	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise(), nameServer())
 	return root
 }
 
@@ -50,9 +57,13 @@ func up(dir *string) *cobra.Command {
 		if err := extent.Validate(); err != nil {
 			return err
 		}
-		return site.New(*dir, kubeEdge).With(extent).Up(c.Context(), c.OutOrStdout(), keep)
+		s, err := site.New(*dir).WithKubeEdge(kubeEdge)
+		if err != nil {
+			return err
+		}
+		return s.With(extent).Up(c.Context(), c.OutOrStdout(), keep)
 	}}
-	c.Flags().StringVar(&kubeEdge, "kubeedge", "", "directory with real cloudcore and edgecore programs; empty: stand-ins")
+	c.Flags().StringVar(&kubeEdge, "kubeedge", "", "directory with real cloudcore and edgecore programs (default: what the running site has, else the stand-ins)")
 	c.Flags().IntVar(&extent.Spares, "spares", 0, "further edge hosts that wait to be joined")
 	c.Flags().IntVar(&extent.Clusters, "clusters", 1, "2 for a second cluster, in which KubeEdge is not enabled yet")
 	c.Flags().BoolVar(&keep, "keep", false, "leave a failed site in place")
@@ -61,13 +72,13 @@ func up(dir *string) *cobra.Command {
 
 func down(dir *string) *cobra.Command {
 	return &cobra.Command{Use: "down", Short: "Remove the site", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return site.New(*dir, "").Down(c.Context(), c.OutOrStdout())
+		return site.New(*dir).Down(c.Context(), c.OutOrStdout())
 	}}
 }
 
 func execCommand(dir *string) *cobra.Command {
 	return &cobra.Command{Use: "exec HOST -- PROGRAM [ARGUMENT...]", Short: "Run a program on a host", Args: cobra.MinimumNArgs(2), RunE: func(_ *cobra.Command, args []string) error {
-		return site.New(*dir, "").Exec(args[0], args[1:])
+		return site.New(*dir).Exec(args[0], args[1:])
 	}}
 }
 
@@ -76,7 +87,7 @@ func link(dir *string) *cobra.Command {
 		if args[1] != "up" && args[1] != "down" {
 			return fmt.Errorf("link: %q is neither up nor down", args[1])
 		}
-		return site.New(*dir, "").SetLink(c.Context(), args[0], args[1] == "up")
+		return site.New(*dir).SetLink(c.Context(), args[0], args[1] == "up")
 	}}
 }
 
@@ -84,6 +95,25 @@ func anchor() *cobra.Command {
 	return &cobra.Command{Use: "anchor FILE", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		return hosts.RunAnchor(args[0])
 	}}
+}
+
+func nameServer() *cobra.Command {
+	var listen string
+	hosts := map[string]string{}
+	c := &cobra.Command{Use: "dns", Hidden: true, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		names := dns.Names{}
+		for name, text := range hosts {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				return fmt.Errorf("--host %s=%s: %w", name, text, err)
+			}
+			names[name] = addr
+		}
+		return dns.Serve(c.Context(), listen, names)
+	}}
+	c.Flags().StringVar(&listen, "listen", "", "address to answer at")
+	c.Flags().StringToStringVar(&hosts, "host", nil, "NAME=ADDRESS")
+	return c
 }
 
 func supervise() *cobra.Command {
