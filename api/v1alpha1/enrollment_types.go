@@ -171,6 +171,8 @@ const (
 	ConditionReserved = "Reserved"
 	// ConditionCertificateIssued: the device's request is signed.
 	ConditionCertificateIssued = "CertificateIssued"
+	// ConditionNodeExpected: edge-watcher created the Node, which waits for its device.
+	ConditionNodeExpected = "NodeExpected"
 	// ConditionNodeConfigured: labels, taints and cordon of the Node are as wanted.
 	ConditionNodeConfigured = "NodeConfigured"
 	// ConditionNodeReady: the Node exists and is Ready.
@@ -200,6 +202,12 @@ const (
 	ReasonInvalid        = "InvalidSpec"
 	ReasonCSRInvalid     = "CSRInvalid"
 	ReasonCANotAvailable = "CANotAvailable"
+)
+
+// Reasons of ConditionNodeExpected being False.
+const (
+	ReasonCreateFailed  = "CreateFailed"
+	ReasonNodeTakenAway = "NodeTakenAway"
 )
 
 // Reasons of ConditionDeviceChecked.

@@ -2,8 +2,8 @@ package v1alpha1
 
 // Labels, annotations and well-known names that several parts share.
 const (
-	// LabelEdge marks an edge node. Everything of ours matches it by key: KubeEdge
-	// sets it to the empty string, the join wizard to "edge".
+	// LabelEdge marks an edge node. Its value is empty: CloudCore sends pods only to
+	// Nodes that have the label with an empty value. Everything of ours matches it by key.
 	LabelEdge = "node-role.kubernetes.io/edge"
 	// LabelAgent is set on edge nodes by KubeEdge beside LabelEdge.
 	LabelAgent = "node-role.kubernetes.io/agent"
@@ -46,6 +46,9 @@ const (
 	// LabelCode on an enrolment is the beginning of spec.codeHash, by which a code's
 	// enrolment is found without reading all of them.
 	LabelCode = "edgeway.io/code"
+	// AnnotationExpected on a Node names the enrollment for which edge-watcher created
+	// the Node before its device connected. The annotation goes when the device arrives.
+	AnnotationExpected = "edgeway.io/expected-by"
 	// AnnotationCordonedBy on a Node says that edge-watcher cordoned it for an
 	// enrolment, so that only such a cordon is ever taken back.
 	AnnotationCordonedBy = "edgeway.io/cordoned-by"

@@ -72,7 +72,7 @@ func printStatus(w io.Writer, s runtime.Status) {
 		fmt.Fprintf(w, "Revision:    %d\n", s.Revision)
 	}
 	if s.EdgeNodes != nil {
-		fmt.Fprintf(w, "Edge nodes:  %d, %d ready, %d connected\n", s.EdgeNodes.Total, s.EdgeNodes.Ready, s.EdgeNodes.Connected)
+		fmt.Fprintf(w, "Edge nodes:  %d, %d ready, %d connected, %d joining\n", s.EdgeNodes.Total, s.EdgeNodes.Ready, s.EdgeNodes.Connected, s.EdgeNodes.Joining)
 	}
 	for _, c := range s.Components {
 		fmt.Fprintf(w, "  %-17s %d of %d ready  %s\n", c.Name, c.Ready, c.Desired, c.Image)

@@ -110,6 +110,7 @@ func KeadmCommand(spec *v1alpha1.EdgeEnrollmentSpec, token, version string) stri
 	if spec.CgroupDriver != "" {
 		args = append(args, "--cgroupdriver="+spec.CgroupDriver)
 	}
+	// keadm sets the edge label itself, with the empty value that CloudCore needs.
 	labels := selfLabels(spec.Labels)
 	if len(labels) > 0 {
 		var pairs []string

@@ -216,8 +216,11 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Spec.CodeHash != HashCode(code) || e.Namespace != v1alpha1.JoinNamespace || !e.Spec.Components.EdgeStream || e.Spec.Labels[v1alpha1.LabelEdge] != "edge" {
+	if e.Spec.CodeHash != HashCode(code) || e.Namespace != v1alpha1.JoinNamespace || !e.Spec.Components.EdgeStream {
 		t.Errorf("the enrolment is %+v", e.Spec)
+	}
+	if v, edge := e.Spec.Labels[v1alpha1.LabelEdge]; !edge || v != "" {
+		t.Errorf("the edge label is %q, %v; CloudCore serves nodes whose value is empty", v, edge)
 	}
 	if _, _, err := New(t.Context(), c, Request{}); !errors.Is(err, ErrInvalid) {
 		t.Errorf("an empty request gets %v", err)

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,18 @@ type Request struct {
 }
 
 // DefaultLabels is the label that the wizard proposes.
-func DefaultLabels() map[string]string { return map[string]string{v1alpha1.LabelEdge: "edge"} }
+func DefaultLabels() map[string]string { return map[string]string{v1alpha1.LabelEdge: ""} }
+
+// MendLabels empties the value of the edge label, which earlier versions set to "edge":
+// CloudCore sends no pod to a node that has another value.
+func MendLabels(labels map[string]string) map[string]string {
+	if labels[v1alpha1.LabelEdge] == "" {
+		return labels
+	}
+	out := maps.Clone(labels)
+	out[v1alpha1.LabelEdge] = ""
+	return out
+}
 
 // DefaultTaints is the taint that the wizard proposes.
 func DefaultTaints() []corev1.Taint {

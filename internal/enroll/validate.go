@@ -141,7 +141,9 @@ func (p *Problems) labels(labels map[string]string) {
 		} else if !LabelAllowed(key) {
 			p.add(field, key, "Reserved", "belongs to Kubernetes", "use a prefix of your own; of Kubernetes' only the edge and agent roles can be set")
 		}
-		if errs := validation.IsValidLabelValue(value); len(errs) > 0 {
+		if key == v1alpha1.LabelEdge && value != "" {
+			p.add(field, value, "EdgeLabelValue", "would keep every pod off the node: CloudCore serves only nodes whose value of this label is empty", "leave the value empty")
+		} else if errs := validation.IsValidLabelValue(value); len(errs) > 0 {
 			p.add(field, value, "Invalid", "is not a label value", "use at most 63 letters, digits, '-', '_', '.'")
 		}
 	}

@@ -117,7 +117,7 @@ func (c Clients) Change(ctx context.Context, node string, m Metadata) error {
 		return err
 	}
 	err := c.patchSpec(ctx, node, func(spec *v1alpha1.EdgeEnrollmentSpec) (err error) {
-		if spec.Labels, err = m.Labels.apply(spec.Labels, true); err != nil {
+		if spec.Labels, err = m.Labels.apply(enroll.MendLabels(spec.Labels), true); err != nil {
 			return err
 		}
 		if spec.Taints, err = m.Taints.apply(spec.Taints, true); err != nil {

@@ -15,6 +15,10 @@ const (
 	RoleCloud = "cloud"
 )
 
+// StateJoining is the state of a Node that edge-watcher created and whose device has
+// not arrived yet.
+const StateJoining = "Joining"
+
 // States of a node's tunnel to CloudCore.
 const (
 	// TunnelConnected: a CloudCore gave the node its tunnel port and the node is Ready.
@@ -63,7 +67,7 @@ type Node struct {
 	Role             string     `json:"role" enum:"edge,cloud"`
 	Address          string     `json:"address,omitempty" doc:"InternalIP"`
 	Arch             string     `json:"arch"`
-	State            string     `json:"state" enum:"Ready,NotReady,Unknown"`
+	State            string     `json:"state" enum:"Ready,NotReady,Unknown,Joining" doc:"Joining: the Node waits for its device"`
 	StateReason      string     `json:"stateReason,omitempty"`
 	StateMessage     string     `json:"stateMessage,omitempty"`
 	Schedulable      bool       `json:"schedulable"`
@@ -190,6 +194,10 @@ func CountPods(pods []PodUse) map[string]*PodCount {
 }
 
 func setState(out *Node, n *corev1.Node) {
+	if v1alpha1.ExpectedBy(n) != "" {
+		out.State = StateJoining
+		return
+	}
 	out.State = "Unknown"
 	for _, c := range n.Status.Conditions {
 		if c.Type != corev1.NodeReady {

@@ -21,6 +21,9 @@ type Node struct {
 	Created time.Time
 	// Edge says that the Node has the edge label.
 	Edge bool
+	// ExpectedBy names the enrollment for which the Node waits for its device. Such a
+	// Node has no route yet, and that is no finding.
+	ExpectedBy string
 	// Addresses of the Node as it reports them, in its order: InternalIPs of an edge
 	// node, every IP of a cloud node.
 	Addresses []string
@@ -105,7 +108,7 @@ func Compute(in Input) Plan {
 	ports := requestPorts(in.Settings)
 	for i := range in.Nodes {
 		node := &in.Nodes[i]
-		if !node.Edge {
+		if !node.Edge || node.ExpectedBy != "" {
 			continue
 		}
 		routes, finding := routeNode(node, ports, targets, claims)

@@ -36,7 +36,8 @@ type Status struct {
 
 // EdgeNodes counts.
 type EdgeNodes struct {
-	Total     int `json:"total" doc:"Edge nodes."`
+	Total     int `json:"total" doc:"Edge nodes whose device has arrived."`
+	Joining   int `json:"joining" doc:"Nodes that wait for their device."`
 	Ready     int `json:"ready" doc:"Those that are Ready."`
 	Connected int `json:"connected" doc:"Those whose tunnel a running CloudCore holds."`
 }
@@ -197,8 +198,13 @@ func (r *Runtime) addEdgeNodes(ctx context.Context, s *Status) error {
 // countEdge takes a node for connected when its kubelet port is one that a
 // CloudCore of the record gives out.
 func countEdge(nodes []corev1.Node, recorded map[int32]bool) *EdgeNodes {
-	out := &EdgeNodes{Total: len(nodes)}
+	out := &EdgeNodes{}
 	for _, n := range nodes {
+		if v1alpha1.ExpectedBy(&n) != "" {
+			out.Joining++
+			continue
+		}
+		out.Total++
 		ready := false
 		for _, c := range n.Status.Conditions {
 			ready = ready || (c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue)

@@ -78,7 +78,7 @@ func TestDevicesTakeTheRestFromTheBase(t *testing.T) {
 		t.Fatal(problems)
 	}
 	first, second := base(), base()
-	first.NodeName, first.NodeIP, first.Labels = "edge-1", "192.168.100.1", map[string]string{v1alpha1.LabelEdge: "edge", "site": "a"}
+	first.NodeName, first.NodeIP, first.Labels = "edge-1", "192.168.100.1", map[string]string{v1alpha1.LabelEdge: "", "site": "a"}
 	second.NodeName, second.NodeIP, second.Arch = "edge-2", "192.168.100.9", "arm"
 	if diff := cmp.Diff([]enroll.Request{first, second}, got); diff != "" {
 		t.Error(diff)

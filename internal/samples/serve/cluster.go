@@ -42,7 +42,7 @@ func (k *Kube) EdgeNodes(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	k.nodes.Each(func(n *nodes.Node) {
-		if n.Edge {
+		if n.Edge && n.ExpectedBy == "" {
 			names = append(names, n.Name)
 		}
 	})

@@ -28,13 +28,17 @@ type applied struct {
 // configure makes labels, taints and cordon of an edge Node as the enrolment
 // wants them, in one patch and only when something differs.
 func (r *Reconciler) configure(ctx context.Context, e *v1alpha1.EdgeEnrollment, node *corev1.Node) error {
-	if p := enroll.ValidateSpec(&e.Spec); len(p) > 0 {
+	spec := mended(&e.Spec)
+	if p := enroll.ValidateSpec(spec); len(p) > 0 {
 		r.set(e, v1alpha1.ConditionNodeConfigured, false, v1alpha1.ReasonInvalid, p.Error())
 		return nil
 	}
 	before := node.DeepCopy()
-	if err := applyMetadata(&e.Spec, node); err != nil {
+	if err := applyMetadata(spec, node); err != nil {
 		return err
+	}
+	if v1alpha1.ExpectedBy(node) == "" {
+		delete(node.Annotations, v1alpha1.AnnotationExpected)
 	}
 	applyCordon(e, node, e.Spec.State == v1alpha1.StateCordoned || e.Spec.State == v1alpha1.StateRetired)
 	if err := r.patchNode(ctx, before, node); err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -54,6 +56,9 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	s.c = fake.NewClientBuilder().WithScheme(scheme).
 		WithStatusSubresource(&v1alpha1.EdgeEnrollment{}, &corev1.Node{}, &corev1.Pod{}).
 		WithIndex(&v1alpha1.EdgeEnrollment{}, IndexNodeName, NodeNameOf).
+		WithIndex(&corev1.Event{}, "involvedObject.kind", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Kind} }).
+		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).
+		WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} }).
 		WithIndex(&corev1.Pod{}, "spec.nodeName", func(o client.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }).
 		WithObjects(append(objects, caObject(t), tunnelRecord())...).
 		WithInterceptorFuncs(interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
@@ -150,13 +155,35 @@ func (s *site) get(key client.ObjectKey, o client.Object) {
 // register does what EdgeCore and CloudCore do.
 func (s *site) register(name, ip string, change func(*corev1.Node)) {
 	s.t.Helper()
-	if err := s.c.Create(s.t.Context(), node(name, ip, change)); err != nil {
+	n := node(name, ip, change)
+	err := s.c.Create(s.t.Context(), n)
+	if apierrors.IsAlreadyExists(err) {
+		err = s.arrive(name, ip, change)
+	}
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }
 
+// arrive is what EdgeCore does with a Node that exists: it reports the status, and
+// KubeEdge adds labels and annotations.
+func (s *site) arrive(name, ip string, change func(*corev1.Node)) error {
+	var n corev1.Node
+	s.get(client.ObjectKey{Name: name}, &n)
+	device := node(name, ip, change)
+	maps.Copy(n.Labels, device.Labels)
+	maps.Copy(n.Annotations, device.Annotations)
+	n.Spec.Taints = append(n.Spec.Taints, device.Spec.Taints...)
+	if err := s.c.Update(s.t.Context(), &n); err != nil {
+		return err
+	}
+	n.Status = device.Status
+	n.Status.NodeInfo.KubeletVersion = "v1.32.10-kubeedge-v1.23.1"
+	return s.c.Status().Update(s.t.Context(), &n)
+}
+
 func node(name, ip string, change func(*corev1.Node)) *corev1.Node {
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelEdge: ""}},
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelEdge: ""}, Annotations: map[string]string{}},
 		Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: ip}},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10350}}}}
 	if change != nil {

@@ -25,13 +25,22 @@ func (r *Reconciler) follow(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ct
 	if apierrors.IsNotFound(err) {
 		if order[e.Status.Phase] >= order[v1alpha1.PhaseRegistered] {
 			r.set(e, v1alpha1.ConditionNodeReady, false, "NodeGone", "the Node was deleted; retire this enrolment, or restart EdgeCore on the device")
+		} else {
+			r.missed(ctx, e)
 		}
 		return r.silent(e), nil
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading node %q: %w", e.Spec.NodeName, err)
 	}
+	if v1alpha1.ExpectedBy(&node) != "" {
+		if e.Spec.State == v1alpha1.StateRevoked {
+			return ctrl.Result{}, r.unexpect(ctx, e)
+		}
+		return r.silent(e), r.configure(ctx, e, &node)
+	}
 	advance(e, v1alpha1.PhaseRegistered)
+	meta.RemoveStatusCondition(&e.Status.Conditions, v1alpha1.ConditionNodeExpected)
 	if meta.IsStatusConditionFalse(e.Status.Conditions, v1alpha1.ConditionDeviceChecked) {
 		// It came in all the same, mended or by another way.
 		e.Status.FailedChecks = nil

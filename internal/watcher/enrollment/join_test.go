@@ -108,7 +108,7 @@ func TestFromPendingToVerified(t *testing.T) {
 	wantPhase(t, s.run("e"), v1alpha1.PhaseRegistered)
 	var n corev1.Node
 	s.get(client.ObjectKey{Name: "edge-1"}, &n)
-	if n.Labels[v1alpha1.LabelEdge] != "edge" || len(n.Spec.Taints) != 2 || n.Spec.Unschedulable {
+	if v, edge := n.Labels[v1alpha1.LabelEdge]; !edge || v != "" || len(n.Spec.Taints) != 2 || n.Spec.Unschedulable {
 		t.Errorf("the node has labels %v, taints %v", n.Labels, n.Spec.Taints)
 	}
 	s.setStatus("edge-1", ready)

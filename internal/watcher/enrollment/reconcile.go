@@ -49,7 +49,10 @@ func NewReconciler(c client.Client, live client.Reader, core rest.Interface, o O
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var e v1alpha1.EdgeEnrollment
 	if err := r.client.Get(ctx, req.NamespacedName, &e); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		if apierrors.IsNotFound(err) {
+			err = r.unexpectAll(ctx, req.Name)
+		}
+		return ctrl.Result{}, err
 	}
 	if !e.DeletionTimestamp.IsZero() || e.Namespace != v1alpha1.JoinNamespace {
 		return ctrl.Result{}, nil
@@ -77,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
 	switch e.Status.Phase {
 	case v1alpha1.PhaseRefused, v1alpha1.PhaseExpired:
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.unexpect(ctx, e)
 	case v1alpha1.PhaseRetired:
 		return r.tombstone(ctx, e)
 	}
@@ -90,9 +93,12 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 	e.Status.RetiringSince = nil
 	if e.Status.Phase == v1alpha1.PhasePending && !r.o.Now().Before(enroll.ExpiresAt(e)) {
 		e.Status.Phase = v1alpha1.PhaseExpired
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.unexpect(ctx, e)
 	}
 	r.mint(ctx, e)
+	if e.Status.Token != nil && e.Status.Phase == v1alpha1.PhasePending && e.Spec.State != v1alpha1.StateRevoked {
+		r.expect(ctx, e)
+	}
 	if len(e.Status.CSR) > 0 && len(e.Status.Certificate) == 0 {
 		if result, err := r.sign(ctx, e); err != nil || result.RequeueAfter > 0 || e.Status.Phase == v1alpha1.PhaseRefused {
 			return result, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -121,7 +122,11 @@ func (r *Reconciler) enrolmentsOf(ctx context.Context, before, after *nodes.Node
 		ctrl.LoggerFrom(ctx).Error(err, "listing the enrolments of a node", "node", name)
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(list.Items))
+	requests := make([]reconcile.Request, 0, len(list.Items)+1)
+	// The enrollment may be gone for which the Node was created.
+	if after != nil && after.ExpectedBy != "" {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: v1alpha1.JoinNamespace, Name: after.ExpectedBy}})
+	}
 	for i := range list.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}

@@ -43,6 +43,7 @@ func (r *Reconciler) sign(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCANotAvailable, err.Error())
 		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
 	}
+	r.expect(ctx, e)
 	e.Status.Certificate, e.Status.CA = cert, ca.PEM()
 	r.set(e, v1alpha1.ConditionCertificateIssued, true, "Signed", "signed for "+pki.CommonName(e.Spec.NodeName))
 	advance(e, v1alpha1.PhaseCertificateIssued)

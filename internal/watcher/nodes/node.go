@@ -64,6 +64,7 @@ func routing(node *corev1.Node) routes.Node {
 		Edge:        IsEdge(node),
 		KubeletPort: node.Status.DaemonEndpoints.KubeletEndpoint.Port,
 	}
+	out.ExpectedBy = v1alpha1.ExpectedBy(node)
 	for _, addr := range node.Status.Addresses {
 		// An edge node's external address is nobody's concern here; a cloud node's
 		// must not be drawn into a tunnel.
@@ -118,7 +119,7 @@ func followed(node *corev1.Node) uint64 {
 	ready := slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 	})
-	text, err := json.Marshal([]any{ready, node.Spec.Unschedulable, node.Labels, node.Spec.Taints})
+	text, err := json.Marshal([]any{ready, v1alpha1.ExpectedBy(node), node.Spec.Unschedulable, node.Labels, node.Spec.Taints})
 	if err != nil {
 		panic(err) // cannot be: these are plain values
 	}
@@ -128,6 +129,6 @@ func followed(node *corev1.Node) uint64 {
 // sameRouting says whether two states of a Node ask for the same route. Heartbeats,
 // images, capacity and readiness do not matter.
 func sameRouting(a, b *routes.Node) bool {
-	return a.UID == b.UID && a.Edge == b.Edge && a.KubeletPort == b.KubeletPort &&
+	return a.UID == b.UID && a.Edge == b.Edge && a.ExpectedBy == b.ExpectedBy && a.KubeletPort == b.KubeletPort &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.PodCIDRs, b.PodCIDRs)
 }
