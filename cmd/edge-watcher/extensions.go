@@ -13,13 +13,14 @@ import (
 	"github.com/edgeway-io/edgeway/internal/streamcert"
 	"github.com/edgeway-io/edgeway/internal/watcher"
 	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
+	"github.com/edgeway-io/edgeway/internal/watcher/impersonation"
 	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
 // extensions are the controllers of other packages, in the order in which they are
 // added.
 func extensions(log *slog.Logger) []watcher.Extension {
-	return []watcher.Extension{streamCertificate(log), joining(), figures(log)}
+	return []watcher.Extension{streamCertificate(log), joining(), impersonating(), figures(log)}
 }
 
 // streamCertificate keeps CloudStream's certificate from running out.
@@ -46,6 +47,13 @@ func joining() watcher.Extension {
 			return enrollment.SetupWithManager(mgr, store, options)
 		},
 	}
+}
+
+// impersonating lets CloudCore act for edge nodes and for nobody else.
+func impersonating() watcher.Extension {
+	return watcher.Extension{Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
+		return impersonation.SetupWithManager(mgr, store)
+	}}
 }
 
 // figures takes and serves the samples of nodes, pods and containers.

@@ -183,7 +183,8 @@ func (o *joinOptions) params(ctx context.Context) (enroll.CommandParams, error) 
 	return p, err
 }
 
-// fromCluster fills in what the cluster's settings say, and gives KubeEdge's version.
+// fromCluster fills in what the cluster's settings say, and gives the version of
+// KubeEdge that keadm installs.
 func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *runtime.Runtime) (version string, err error) {
 	status, err := r.Status(ctx)
 	switch {
@@ -206,7 +207,13 @@ func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *ru
 		}
 		o.request.NodeIP = a.String()
 	}
-	return status.Settings.KubeEdgeVersion(), nil
+	if !o.keadm {
+		return "", nil
+	}
+	if version, err = status.Settings.DeviceVersion(); err != nil {
+		return "", usage(err)
+	}
+	return version, nil
 }
 
 // command writes what to run on the device.

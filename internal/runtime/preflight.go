@@ -14,7 +14,7 @@ import (
 )
 
 // oldest Kubernetes that is served.
-const oldest = "1.28.0"
+const oldest = "1.30.0"
 
 // preflight looks at what is not in the settings: the cluster's version and the
 // flags of those that will read logs and metrics. Fields begin with "cluster.".

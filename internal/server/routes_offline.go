@@ -48,8 +48,12 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 	if status.Settings == nil {
 		return nil, fail(http.StatusConflict, "KubeEdgeNotEnabled", "KubeEdge is not enabled on this cluster", "enable it first")
 	}
+	version, err := status.Settings.DeviceVersion()
+	if err != nil {
+		return nil, fail(http.StatusConflict, "NoKubeEdgeVersion", err.Error(), "set kubeEdgeVersion in the cluster's KubeEdge settings")
+	}
 	return &Body[StockJoin]{StockJoin{Token: token.Token, Expires: token.Expires,
-		Command: enroll.KeadmCommand(&e.Spec, token.Token, status.Settings.KubeEdgeVersion())}}, nil
+		Command: enroll.KeadmCommand(&e.Spec, token.Token, version)}}, nil
 }
 
 // joinToken asks for one as the user.

@@ -14,7 +14,7 @@ const nodePortOffset = 21000
 
 // Default images.
 const (
-	ImageCloudCore        = "kubeedge/cloudcore:v1.22.0"
+	ImageCloudCore        = "kubeedge/cloudcore:v1.23.1"
 	ImageEdgeWatcher      = "edgeway/edge-watcher:v0.1.0"
 	ImageIptablesOperator = "edgeway/iptables-operator:v0.1.0"
 	ImageProbe            = "edgeway/probe:v0.1.0"
@@ -46,6 +46,7 @@ func Default(t ServiceType) Settings {
 		CloudHub: CloudHub{
 			AdvertiseAddress: []string{},
 			NodeLimit:        100,
+			Authorization:    true,
 			WebSocket:        EdgePort{Enable: true},
 			HTTPS:            EdgePort{Enable: true},
 		},

@@ -5,8 +5,6 @@
 // is handed in as ClusterFacts.
 package settings
 
-import "strings"
-
 // ServiceType is how edge nodes reach CloudCore from outside the cluster.
 type ServiceType string
 
@@ -29,6 +27,8 @@ type Settings struct {
 
 	IptablesOperator IptablesOperator `json:"iptablesOperator" doc:"How routes get into the kernels of cloud nodes."`
 
+	KubeEdgeVersion string `json:"kubeEdgeVersion" doc:"Version of KubeEdge that keadm installs on devices, such as v1.23.1. Empty: the tag of CloudCore's image."`
+
 	DynamicController bool `json:"dynamicController" doc:"Let edge nodes list and watch cluster objects through CloudCore (needed by EdgeMesh)."`
 
 	Images  Images  `json:"images" doc:"Container images."`
@@ -41,6 +41,7 @@ type Settings struct {
 type CloudHub struct {
 	AdvertiseAddress []string `json:"advertiseAddress" doc:"Addresses or DNS names under which edge nodes reach CloudCore. Empty: a public address of the cluster with NodePort, the Service's address with LoadBalancer."`
 	NodeLimit        int      `json:"nodeLimit" minimum:"1" maximum:"100000" doc:"How many edge nodes may connect."`
+	Authorization    bool     `json:"authorization" doc:"Let CloudHub check that an edge node connects under its own name and reads only what its pods need. Off: the certificate of any edge node reads every Secret of the cluster."`
 	WebSocket        EdgePort `json:"webSocket" doc:"CloudHub over WebSocket, the basic service."`
 	HTTPS            EdgePort `json:"https" doc:"CloudHub over HTTPS, which hands out certificates."`
 	QUIC             EdgePort `json:"quic" doc:"CloudHub over QUIC (UDP)."`
@@ -104,15 +105,6 @@ type Images struct {
 	Probe            string   `json:"probe" doc:"Pod that proves, once after a join, that an edge node runs pods."`
 	PullPolicy       string   `json:"pullPolicy" enum:"IfNotPresent,Always,Never" doc:"When images are pulled."`
 	PullSecrets      []string `json:"pullSecrets" doc:"Names of Secrets in namespace kubeedge with registry credentials."`
-}
-
-// KubeEdgeVersion is the tag of CloudCore's image, as keadm takes it.
-func (s Settings) KubeEdgeVersion() string {
-	reference, _, _ := strings.Cut(s.Images.CloudCore, "@")
-	if i := strings.LastIndexByte(reference, ':'); i > strings.LastIndexByte(reference, '/') {
-		return reference[i+1:]
-	}
-	return "latest"
 }
 
 // Pods holds what every workload of the chart may be given.

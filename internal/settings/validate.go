@@ -14,9 +14,9 @@ func (s Settings) Validate(facts ClusterFacts) []Problem {
 	s = s.Complete()
 	var out []Problem
 	for _, check := range []func(Settings, ClusterFacts) []Problem{
-		checkServiceType, checkHA, checkAddresses, checkNodeLimit, checkServices,
+		checkServiceType, checkHA, checkAddresses, checkNodeLimit, checkAuthorization, checkServices,
 		checkPorts, checkPortCollisions, checkNodePorts,
-		checkEdgeWatcher, checkStreamGuard, checkBackend, checkImages, checkPods,
+		checkEdgeWatcher, checkStreamGuard, checkBackend, checkVersion, checkImages, checkPods,
 	} {
 		out = append(out, check(s, facts)...)
 	}

@@ -44,6 +44,8 @@ func badValues() map[string][]string {
 		"ha":                              bools,
 		"dynamicController":               bools,
 		"cloudHub.advertiseAddress":       {"[127.0.0.1]", "[0.0.0.0]", "[224.0.0.1]", "[169.254.1.1]", `["fe80::1"]`, `["::1"]`, `["https://x.example.com"]`, `["x.example.com:10000"]`, `["a b"]`, `[""]`, "[1.2.3]", "[300.1.1.1]", "[203.0.113.7, 203.0.113.7]", "203.0.113.7", `["x\ny.example.com"]`},
+		"cloudHub.authorization":          bools,
+		"kubeEdgeVersion":                 {"1.23.1", "v1.23", "latest", "V1.23.1", `"v1.23.1 "`, "7", "[]"},
 		"cloudHub.nodeLimit":              {"0", "-5", "100001", "many", "1.5"},
 		"cloudHub.webSocket.port":         append(ports, "80", "40000"),
 		"cloudHub.webSocket.enable":       bools,
