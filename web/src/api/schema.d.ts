@@ -1054,12 +1054,17 @@ export interface components {
             connected: number;
             /**
              * Format: int64
+             * @description Nodes that wait for their device.
+             */
+            joining: number;
+            /**
+             * Format: int64
              * @description Those that are Ready.
              */
             ready: number;
             /**
              * Format: int64
-             * @description Edge nodes.
+             * @description Edge nodes whose device has arrived.
              */
             total: number;
         };
@@ -1352,8 +1357,11 @@ export interface components {
             /** @enum {string} */
             role: "edge" | "cloud";
             schedulable: boolean;
-            /** @enum {string} */
-            state: "Ready" | "NotReady" | "Unknown";
+            /**
+             * @description Joining: the Node waits for its device
+             * @enum {string}
+             */
+            state: "Ready" | "NotReady" | "Unknown" | "Joining";
             stateMessage?: string;
             stateReason?: string;
             taints: components["schemas"]["Taint"][];
@@ -1394,8 +1402,11 @@ export interface components {
             /** @enum {string} */
             role: "edge" | "cloud";
             schedulable: boolean;
-            /** @enum {string} */
-            state: "Ready" | "NotReady" | "Unknown";
+            /**
+             * @description Joining: the Node waits for its device
+             * @enum {string}
+             */
+            state: "Ready" | "NotReady" | "Unknown" | "Joining";
             stateMessage?: string;
             stateReason?: string;
             taints: components["schemas"]["Taint"][];
@@ -1803,6 +1814,8 @@ export interface components {
             images: components["schemas"]["SettingsImages"];
             /** @description How routes get into the kernels of cloud nodes. */
             iptablesOperator: components["schemas"]["SettingsIptablesOperator"];
+            /** @description Version of KubeEdge that keadm installs on devices, such as v1.23.1. Empty: the tag of CloudCore's image. */
+            kubeEdgeVersion: string;
             /** @description Resources and placement of the pods. */
             pods: components["schemas"]["SettingsPods"];
             /**
@@ -1816,6 +1829,8 @@ export interface components {
         SettingsCloudHub: {
             /** @description Addresses or DNS names under which edge nodes reach CloudCore. Empty: a public address of the cluster with NodePort, the Service's address with LoadBalancer. */
             advertiseAddress: string[];
+            /** @description Let CloudHub check that an edge node connects under its own name and reads only what its pods need. Off: the certificate of any edge node reads every Secret of the cluster. */
+            authorization: boolean;
             /** @description CloudHub over HTTPS, which hands out certificates. */
             https: components["schemas"]["SettingsEdgePort"];
             /**

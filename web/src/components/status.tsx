@@ -17,10 +17,10 @@ function Tag({ color, text, tip }: { color: Color; text: string; tip?: string })
   return tip ? <Tooltip content={tip}>{label}</Tooltip> : label;
 }
 
-/** Ready, NotReady or Unknown, with the reason. */
+/** Ready, NotReady, Unknown or Joining, with the reason. */
 export function NodeState({ node }: { node: Schemas['Node'] | Schemas['NodeDetail'] }) {
   const { t } = useTranslation();
-  const color = ({ Ready: 'green', NotReady: 'red', Unknown: 'orange' } as const)[node.state];
+  const color = ({ Ready: 'green', NotReady: 'red', Unknown: 'orange', Joining: 'blue' } as const)[node.state];
   const tip = node.state === 'Ready' ? undefined : [node.stateReason, node.stateMessage].filter(Boolean).join(': ');
   return (
     <>

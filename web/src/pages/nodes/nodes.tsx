@@ -97,7 +97,7 @@ function NodeList({ cluster, list, mayJoin, role }: { cluster: string; list: Sch
           </ToolbarItem>
           <ToolbarItem>
             <ToggleGroup aria-label={t('nodes.state')}>
-              {['', 'Ready', 'NotReady', 'Unknown'].map((s) => (
+              {['', 'Ready', 'NotReady', 'Unknown', 'Joining'].map((s) => (
                 <ToggleGroupItem key={s} buttonId={`state-${s || 'all'}`} text={s ? t(`node.states.${s}`) : t('nodes.allStates')} isSelected={state === s} onChange={() => setState(s)} />
               ))}
             </ToggleGroup>
