@@ -12,7 +12,7 @@ KUBE_LDFLAGS := $(GO_LDFLAGS) -X k8s.io/component-base/version.gitVersion=$(KUBE
 KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl metrics-server
 
 # Debian packages that the sandbox and the tests need.
-DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 procps busybox-static
+DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 ethtool procps busybox-static
 # What the browser and metrics tests need besides.
 DEBIAN_BROWSER := chromium fonts-noto-cjk curl prometheus
 
@@ -24,6 +24,8 @@ KEEP ?=
 SPARES ?=
 # CLUSTERS=2 adds a second cluster, in which KubeEdge is not enabled yet.
 CLUSTERS ?=
+
+comma := ,
 
 .PHONY: help
 help: ## List the targets
@@ -136,8 +138,8 @@ test-e2e: check-machine deps-test build ## End-to-end tests on the running site;
 	if [ -z "$$had" ]; then bin/sandbox down; fi; exit $$status
 
 .PHONY: e2e
-e2e: deps-test ## End-to-end tests against the site that is up
-	go test -tags e2e -count=1 -timeout 30m -v ./test/e2e
+e2e: deps-test ## End-to-end tests against the site that is up; with KUBEEDGE=/dir those of the real keadm, too
+	go test -tags e2e$(if $(KUBEEDGE),$(comma)kubeedge) -count=1 -timeout 30m -v ./test/e2e
 	npm --prefix web run e2e
 
 # Runs on the site that is up, or brings one up and takes it down again.

@@ -15,12 +15,13 @@ import (
 	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
 	"github.com/edgeway-io/edgeway/internal/watcher/impersonation"
 	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
+	"github.com/edgeway-io/edgeway/internal/watcher/syncrecords"
 )
 
 // extensions are the controllers of other packages, in the order in which they are
 // added.
 func extensions(log *slog.Logger) []watcher.Extension {
-	return []watcher.Extension{streamCertificate(log), joining(), impersonating(), figures(log)}
+	return []watcher.Extension{streamCertificate(log), joining(), impersonating(), forgetting(), figures(log)}
 }
 
 // streamCertificate keeps CloudStream's certificate from running out.
@@ -53,6 +54,13 @@ func joining() watcher.Extension {
 func impersonating() watcher.Extension {
 	return watcher.Extension{Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
 		return impersonation.SetupWithManager(mgr, store)
+	}}
+}
+
+// forgetting deletes what CloudCore leaves behind of deleted Nodes.
+func forgetting() watcher.Extension {
+	return watcher.Extension{Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
+		return syncrecords.SetupWithManager(mgr, store)
 	}}
 }
 

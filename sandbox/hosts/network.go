@@ -64,6 +64,9 @@ func (h Host) SetLink(ctx context.Context, at Host, up bool) error {
 	return err
 }
 
+// Port is the name of the bridge's end of a plugged host's cable.
+func (h Host) Port() string { return portName(h.Name) }
+
 // portName is a bridge port's name: IFNAMSIZ leaves 15 characters.
 func portName(host string) string {
 	if len(host) > 12 {

@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,6 +66,28 @@ func (h Host) StartService(ctx context.Context, self string, s Service) error {
 func (h Host) ServiceRunning(name string) bool {
 	_, err := readPid(h.pidFile(name))
 	return err == nil
+}
+
+// StopService ends a service and waits until it is gone; no error when it does not run.
+func (h Host) StopService(ctx context.Context, name string) error {
+	pid, err := readPid(h.pidFile(name))
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGTERM)
+	}
+	for err == nil && h.ServiceRunning(name) {
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("stopping %s on %s: %w", name, h.Name, err)
+	}
+	return nil
 }
 
 // Supervise is the body of a service's supervisor: it runs args inside the host

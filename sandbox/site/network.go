@@ -104,13 +104,3 @@ func (s Site) plugPublic(ctx context.Context, h hosts.Host, link, ip string) err
 	}
 	return h.Route(ctx, "default via "+internetIP)
 }
-
-// SetLink cuts or restores the cable of an edge host.
-func (s Site) SetLink(ctx context.Context, name string, up bool) error {
-	for _, e := range s.Edges {
-		if e.Host.Name == name {
-			return e.Host.SetLink(ctx, e.Router, up)
-		}
-	}
-	return unknownHost(name)
-}

@@ -151,16 +151,16 @@ func leaveByConsole(t *testing.T, c console) {
 	if err := c.Call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
 		t.Fatal(err)
 	}
-	waitGone(t)
+	waitGone(t, spare)
 }
 
-// waitGone until the spare host is no node any more.
-func waitGone(t *testing.T) {
+// waitGone waits until there is no Node of this name.
+func waitGone(t *testing.T, name string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
-		out, err := kubectl(t, "", "get", "node", spare, "--ignore-not-found", "-o", "name")
+		out, err := kubectl(t, "", "get", "node", name, "--ignore-not-found", "-o", "name")
 		if err == nil && out != "" {
-			err = fmt.Errorf("node %s is still there", spare)
+			err = fmt.Errorf("node %s is still there", name)
 		}
 		return err
 	})

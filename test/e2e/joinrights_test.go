@@ -73,7 +73,7 @@ func TestJoinRights(t *testing.T) {
 			t.Errorf("the edge operator: %v", err)
 		}
 	}
-	waitGone(t)
+	waitGone(t, spare)
 	onHost(t, spare, "edgectl leave")
 	nothingLeft(t, clean)
 	if err := operator.Call(http.MethodPatch, clusterPath+"/nodes/jetson-xavier/scheduling", map[string]any{"schedulable": false}, nil); err == nil || !strings.Contains(err.Error(), ": 403 ") {

@@ -183,9 +183,7 @@ func runWatcher(env *testscript.Env, c client.Client) error {
 		for ctx.Err() == nil {
 			_, held := os.Stat(filepath.Join(env.WorkDir, "hold"))
 			if _, err := os.Stat(filepath.Join(env.WorkDir, "root", "registered")); err == nil && held != nil {
-				n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "edge-code", Labels: map[string]string{v1alpha1.LabelEdge: ""}},
-					Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}}
-				_ = c.Create(ctx, n) // it may be there already
+				register(ctx, c)
 			}
 			var list v1alpha1.EdgeEnrollmentList
 			_ = c.List(ctx, &list)
@@ -200,6 +198,18 @@ func runWatcher(env *testscript.Env, c client.Client) error {
 		wg.Wait()
 	})
 	return nil
+}
+
+// register is what EdgeCore does: it takes the Node that is there, or creates it, and
+// reports that it is Ready. What fails is tried again.
+func register(ctx context.Context, c client.Client) {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "edge-code", Labels: map[string]string{v1alpha1.LabelEdge: ""}}}
+	if c.Create(ctx, n) != nil && c.Get(ctx, client.ObjectKeyFromObject(n), n) != nil {
+		return
+	}
+	n.Status = corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1.32.10-kubeedge-v1.23.1"},
+		Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}}
+	_ = c.Status().Update(ctx, n)
 }
 
 func serveConsole(env *testscript.Env, c client.Client) (*httptest.Server, *joinhttp.Artifacts, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgeway-io/edgeway/sandbox/badlink"
 	"github.com/edgeway-io/edgeway/sandbox/dns"
 	"github.com/edgeway-io/edgeway/sandbox/hosts"
 	"github.com/edgeway-io/edgeway/sandbox/site"
@@ -36,7 +37,7 @@ func command() *cobra.Command {
 	root := &cobra.Command{Use: "sandbox", Short: "A whole edge site on one machine", SilenceUsage: true, SilenceErrors: true}
 	var dir string
 	root.PersistentFlags().StringVar(&dir, "root", defaultRoot(), "work tree that the sandbox belongs to")
-	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise(), nameServer())
+	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise(), nameServer(), relay())
 	return root
 }
 
@@ -83,12 +84,41 @@ func execCommand(dir *string) *cobra.Command {
 }
 
 func link(dir *string) *cobra.Command {
-	return &cobra.Command{Use: "link HOST up|down", Short: "Cut or restore an edge host's cable", Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
-		if args[1] != "up" && args[1] != "down" {
-			return fmt.Errorf("link: %q is neither up nor down", args[1])
-		}
-		return site.New(*dir).SetLink(c.Context(), args[0], args[1] == "up")
+	var q badlink.Quality
+	c := &cobra.Command{
+		Use: "link HOST up|down|bad|good", Short: "Cut, restore or degrade an edge host's cable", Args: cobra.ExactArgs(2),
+		Example: "  sandbox link jetson-xavier bad --delay 150ms --loss 0.02 --rate 256000",
+		RunE: func(c *cobra.Command, args []string) error {
+			s, name := site.New(*dir), args[0]
+			switch args[1] {
+			case "up", "down":
+				return s.SetLink(c.Context(), name, args[1] == "up")
+			case "bad":
+				return s.Degrade(c.Context(), name, q)
+			case "good":
+				return s.Mend(c.Context(), name)
+			}
+			return fmt.Errorf("link: %q is none of up, down, bad and good", args[1])
+		},
+	}
+	qualityFlags(c, &q)
+	return c
+}
+
+// qualityFlags describe a bad link.
+func qualityFlags(c *cobra.Command, q *badlink.Quality) {
+	c.Flags().DurationVar(&q.Delay, "delay", 0, "delay of a frame in one direction, such as 150ms")
+	c.Flags().Float64Var(&q.Loss, "loss", 0, "share of frames that are lost, such as 0.02")
+	c.Flags().IntVar(&q.Rate, "rate", 0, "bits a second, such as 256000; 0 for no limit")
+}
+
+func relay() *cobra.Command {
+	var q badlink.Quality
+	c := &cobra.Command{Use: "relay INTERFACE TAP", Hidden: true, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
+		return badlink.Run(c.Context(), args[0], args[1], q)
 	}}
+	qualityFlags(c, &q)
+	return c
 }
 
 func anchor() *cobra.Command {
