@@ -133,7 +133,12 @@ func enrol(t *testing.T, c console, request map[string]any) enrolment {
 
 func waitPhase(t *testing.T, c console, name, phase string) {
 	t.Helper()
-	eventually(t, 90*time.Second, func() error {
+	waitPhaseFor(t, c, name, phase, 90*time.Second)
+}
+
+func waitPhaseFor(t *testing.T, c console, name, phase string, timeout time.Duration) {
+	t.Helper()
+	eventually(t, timeout, func() error {
 		var e enrolment
 		if err := c.Call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
 			return err

@@ -50,24 +50,22 @@ func podStates(t *testing.T, node string) string {
 		`jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.status.containerStatuses[*].restartCount}{"\n"}{end}`)
 }
 
-func setLink(t *testing.T, host, state string) {
+func setLink(t *testing.T, host, state string, quality ...string) {
 	t.Helper()
-	if out, err := exec.Command(filepath.Join(root, "bin", "sandbox"), "link", host, state).CombinedOutput(); err != nil {
+	args := append([]string{"link", host, state}, quality...)
+	if out, err := exec.Command(filepath.Join(root, "bin", "sandbox"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("link %s %s: %v: %s", host, state, err, out)
 	}
 }
 
-// TestUpAgain runs `up` on the running site: nothing is made anew.
+// TestUpAgain runs `up` on the running site: nothing is made anew, and the site keeps
+// its KubeEdge programs without being told of them.
 func TestUpAgain(t *testing.T) {
 	pods := func() string {
 		return strings.TrimSpace(mustKubectl(t, "get", "pods", "-A", "--sort-by=.metadata.uid", "-o", "jsonpath={.items[*].metadata.uid}"))
 	}
 	before := pods()
-	args := []string{"up"}
-	if site.KubeEdge != "stand-in" {
-		args = append(args, "--kubeedge", site.KubeEdge)
-	}
-	if out, err := exec.Command(filepath.Join(root, "bin", "sandbox"), args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(root, "bin", "sandbox"), "up").CombinedOutput(); err != nil {
 		t.Fatalf("up: %v: %s", err, out)
 	}
 	if after := pods(); after != before {
