@@ -89,6 +89,10 @@ type TokenRecipient struct {
 	// +kubebuilder:validation:MinLength=44
 	// +kubebuilder:validation:MaxLength=44
 	PublicKey []byte `json:"publicKey"`
+	// NewNodeOnly says that the token is for a tool that refuses a name which has a Node
+	// already, as keadm does. No Node is created before the device connects then.
+	// +optional
+	NewNodeOnly bool `json:"newNodeOnly,omitempty"`
 }
 
 // SealedToken is a join token that only its recipient can read.

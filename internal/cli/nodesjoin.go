@@ -220,7 +220,7 @@ func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *ru
 func (o *joinOptions) command(ctx context.Context, c nodework.Clients, e *v1alpha1.EdgeEnrollment, p enroll.CommandParams, version string, out *joined) (err error) {
 	switch {
 	case o.keadm:
-		token, err := enroll.RequestToken(ctx, c.Objects, e)
+		token, err := enroll.RequestToken(ctx, c.Objects, e, true)
 		if err != nil {
 			return err
 		}

@@ -32,14 +32,15 @@ const (
 
 // RequestToken asks edge-watcher for a join token with the caller's right to
 // change the enrolment. Only this call can read the answer: the key that it is
-// sealed to is never stored.
-func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment) (*JoinToken, error) {
+// sealed to is never stored. newNodeOnly is for keadm, which refuses a node name that
+// exists.
+func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, newNodeOnly bool) (*JoinToken, error) {
 	recipient, err := token.NewRecipient()
 	if err != nil {
 		return nil, err
 	}
 	base := e.DeepCopy()
-	e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient.PublicKey()}
+	e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient.PublicKey(), NewNodeOnly: newNodeOnly}
 	if err := user.Patch(ctx, e, client.MergeFrom(base)); err != nil {
 		return nil, fmt.Errorf("asking for a join token: %w", err)
 	}

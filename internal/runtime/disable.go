@@ -157,11 +157,48 @@ func (r *Runtime) uninstallAll(ctx context.Context, say func(string)) error {
 		}
 	}
 	say("waiting for pods to end")
-	if err := r.waitNoPods(ctx, "app.kubernetes.io/part-of=edgeway"); err != nil {
+	if err := r.waitNoPods(ctx, partOfEdgeway); err != nil {
 		return fmt.Errorf("wait for pods to end: %w", err)
+	}
+	return r.waitNoWorkloads(ctx, func(metav1.Object) bool { return true })
+}
+
+// partOfEdgeway selects what the chart makes.
+const partOfEdgeway = "app.kubernetes.io/part-of=edgeway"
+
+// waitNoWorkloads waits until the chart's Deployments and DaemonSets of a kind are gone.
+// They outlive their pods while the garbage collector works, and a release that is
+// installed meanwhile would write into objects that are about to go.
+func (r *Runtime) waitNoWorkloads(ctx context.Context, which func(metav1.Object) bool) error {
+	err := r.poll(ctx, r.timeouts.Gone, func(ctx context.Context) (bool, error) {
+		deployments, err := r.kube.AppsV1().Deployments(Namespace).List(ctx, metav1.ListOptions{LabelSelector: partOfEdgeway})
+		if err != nil {
+			return false, fmt.Errorf("list Deployments: %w", err)
+		}
+		daemonSets, err := r.kube.AppsV1().DaemonSets(Namespace).List(ctx, metav1.ListOptions{LabelSelector: partOfEdgeway})
+		if err != nil {
+			return false, fmt.Errorf("list DaemonSets: %w", err)
+		}
+		for i := range deployments.Items {
+			if which(&deployments.Items[i]) {
+				return false, nil
+			}
+		}
+		for i := range daemonSets.Items {
+			if which(&daemonSets.Items[i]) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for Deployments and DaemonSets to go: %w", err)
 	}
 	return nil
 }
+
+// terminating says whether an object was deleted and is not gone yet.
+func terminating(o metav1.Object) bool { return o.GetDeletionTimestamp() != nil }
 
 // removeOwnNamespaces deletes the namespaces that enabling made, unless the CA in
 // the one and the enrolments in the other are kept.

@@ -138,6 +138,9 @@ func (r *Runtime) applyLocked(ctx context.Context, plan *Plan, progress Progress
 // applyRelease repairs what an interrupted change left, then installs or upgrades, and
 // takes away what is left over then.
 func (r *Runtime) applyRelease(ctx context.Context, plan *Plan, say func(string)) error {
+	if err := r.waitNoWorkloads(ctx, terminating); err != nil {
+		return err
+	}
 	cfg, err := r.actions()
 	if err != nil {
 		return err

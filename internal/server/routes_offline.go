@@ -37,7 +37,7 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 		return nil, err
 	}
 	defer cancel()
-	e, token, err := joinToken(ctx, c, in.Enrollment)
+	e, token, err := joinToken(ctx, c, in.Enrollment, true)
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +56,14 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 		Command: enroll.KeadmCommand(&e.Spec, token.Token, version)}}, nil
 }
 
-// joinToken asks for one as the user.
-func joinToken(ctx context.Context, c *clusterClients, name string) (*v1alpha1.EdgeEnrollment, *enroll.JoinToken, error) {
+// joinToken asks for one as the user; keadm says that it is for the stock keadm.
+func joinToken(ctx context.Context, c *clusterClients, name string, keadm bool) (*v1alpha1.EdgeEnrollment, *enroll.JoinToken, error) {
 	e, err := findEnrollment(ctx, c, name)
 	if err != nil {
 		return nil, nil, kubeError(err)
 	}
 	note(ctx, "nodeName", e.Spec.NodeName)
-	token, err := enroll.RequestToken(ctx, c.objects, e)
+	token, err := enroll.RequestToken(ctx, c.objects, e, keadm)
 	if errors.Is(err, enroll.ErrNoToken) {
 		return nil, nil, fail(http.StatusConflict, "NoToken", err.Error(), "create a new enrolment, or look at this one's conditions")
 	}
@@ -80,7 +80,7 @@ func (s *Server) createBundle(ctx context.Context, in *EnrollmentPath) (*huma.St
 	}
 	defer cancel()
 	// What the user may do comes before what this console can do.
-	e, token, err := joinToken(ctx, c, in.Enrollment)
+	e, token, err := joinToken(ctx, c, in.Enrollment, false)
 	if err != nil {
 		return nil, err
 	}

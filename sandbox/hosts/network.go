@@ -21,7 +21,8 @@ func (h Host) Bridge(ctx context.Context, i Interface) error {
 	if _, err := h.Run(ctx, "ip", "link", "show", i.Name); err == nil {
 		return nil
 	}
-	if _, err := h.Run(ctx, "ip", "link", "add", i.Name, "type", "bridge"); err != nil {
+	// With an address of its own it does not take another one when its ports change.
+	if _, err := h.Run(ctx, "ip", "link", "add", i.Name, "address", "02:00:00:00:00:01", "type", "bridge"); err != nil {
 		return err
 	}
 	return h.configure(ctx, i)

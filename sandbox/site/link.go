@@ -15,6 +15,7 @@ const (
 	// badLinkService relays the frames of an edge host on its router.
 	badLinkService = "badlink"
 	badLinkTAP     = "tap0"
+	badLinkBridge  = "modem0"
 )
 
 // SetLink cuts or restores the cable of an edge host.
@@ -43,8 +44,15 @@ func (s Site) Degrade(ctx context.Context, name string, q badlink.Quality) error
 	if _, err := e.Host.Run(ctx, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off"); err != nil {
 		return err
 	}
-	if _, err := e.Router.Run(ctx, "ip", "link", "set", port, "nomaster"); err != nil {
-		return err
+	// On a bridge of its own the router's kernel leaves the frames alone.
+	for _, args := range [][]string{
+		{"link", "add", badLinkBridge, "address", "02:00:00:00:00:02", "type", "bridge"},
+		{"link", "set", badLinkBridge, "up"},
+		{"link", "set", port, "master", badLinkBridge},
+	} {
+		if _, err := e.Router.Run(ctx, append([]string{"ip"}, args...)...); err != nil {
+			return err
+		}
 	}
 	err = e.Router.StartService(ctx, s.self(), hosts.Service{Name: badLinkService, Args: []string{
 		s.self(), "relay", port, badLinkTAP, "--delay", q.Delay.String(),
@@ -68,7 +76,13 @@ func (s Site) Mend(ctx context.Context, name string) error {
 	if err := e.Router.StopService(ctx, badLinkService); err != nil {
 		return err
 	}
-	_, err = e.Router.Run(ctx, "ip", "link", "set", e.Host.Port(), "master", edgeBridge)
+	if _, err = e.Router.Run(ctx, "ip", "link", "set", e.Host.Port(), "master", edgeBridge); err != nil {
+		return err
+	}
+	if _, err := e.Router.Run(ctx, "ip", "link", "show", badLinkBridge); err != nil {
+		return nil // the cable was good
+	}
+	_, err = e.Router.Run(ctx, "ip", "link", "delete", badLinkBridge)
 	return err
 }
 

@@ -39,6 +39,19 @@ func (r *Reconciler) expect(ctx context.Context, e *v1alpha1.EdgeEnrollment) {
 	}
 }
 
+// expectByToken creates the Node of a device that got a token, or takes it away again
+// for a tool that wants to create it itself.
+func (r *Reconciler) expectByToken(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
+	if e.Status.Token == nil || e.Spec.TokenFor == nil || e.Status.Phase != v1alpha1.PhasePending || e.Spec.State == v1alpha1.StateRevoked {
+		return nil
+	}
+	if e.Spec.TokenFor.NewNodeOnly {
+		return r.unexpect(ctx, e)
+	}
+	r.expect(ctx, e)
+	return nil
+}
+
 // expectedNode is what is known of a Node before its device arrives. It has no address,
 // so it has no route.
 func expectedNode(e *v1alpha1.EdgeEnrollment) (*corev1.Node, error) {

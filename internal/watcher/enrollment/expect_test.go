@@ -210,3 +210,27 @@ func TestNodeLabelledEdgeIsMended(t *testing.T) {
 		t.Errorf("a new enrollment with the value is %q", got)
 	}
 }
+
+// TestKeadmWantsNoNode: keadm refuses a name that has a Node, also when a bundle was
+// made first.
+func TestKeadmWantsNoNode(t *testing.T) {
+	s := newSite(t)
+	s.enrolment("e", "edge-1", "192.168.100.1", tokenFor(recipient(t)))
+	e := s.run("e")
+	if s.expected("edge-1") == nil {
+		t.Fatal("there is no Node for a bundle's device")
+	}
+	e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient(t).PublicKey(), NewNodeOnly: true}
+	if err := s.c.Update(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	e = s.run("e")
+	if e.Status.Token == nil {
+		t.Error("there is no token for keadm")
+	}
+	if s.expected("edge-1") != nil {
+		t.Error("the Node is there, so keadm refuses the name")
+	}
+	s.register("edge-1", "192.168.100.1", nil)
+	wantPhase(t, s.run("e"), v1alpha1.PhaseRegistered)
+}

@@ -96,8 +96,8 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		return ctrl.Result{}, r.unexpect(ctx, e)
 	}
 	r.mint(ctx, e)
-	if e.Status.Token != nil && e.Status.Phase == v1alpha1.PhasePending && e.Spec.State != v1alpha1.StateRevoked {
-		r.expect(ctx, e)
+	if err := r.expectByToken(ctx, e); err != nil {
+		return ctrl.Result{}, err
 	}
 	if len(e.Status.CSR) > 0 && len(e.Status.Certificate) == 0 {
 		if result, err := r.sign(ctx, e); err != nil || result.RequeueAfter > 0 || e.Status.Phase == v1alpha1.PhaseRefused {
