@@ -119,7 +119,8 @@ func KeadmCommand(spec *v1alpha1.EdgeEnrollmentSpec, token, version string) stri
 		}
 		args = append(args, "--labels="+strings.Join(pairs, ","))
 	}
-	set := []string{"modules.edged.nodeIP=" + spec.NodeIP}
+	// keadm finds this field by its name in Go alone.
+	set := []string{"Modules.Edged.NodeIP=" + spec.NodeIP}
 	if spec.Components.EdgeStream && c.TunnelPort > 0 {
 		set = append(set, "modules.edgeStream.enable=true", "modules.edgeStream.server="+hostPort(c.Host, c.TunnelPort))
 	}

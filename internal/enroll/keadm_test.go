@@ -87,16 +87,16 @@ func TestKeadmTakesTheCommandFlagByFlag(t *testing.T) {
 		want   map[string]string
 	}{
 		"the wizard's defaults": {func(s *v1alpha1.EdgeEnrollmentSpec) {}, map[string]string{
-			"set": `["modules.edged.nodeIP=192.168.100.1,modules.edgeStream.enable=true,modules.edgeStream.server=198.18.0.2:31004,modules.eventBus.enable=true,modules.eventBus.mqttMode=0"]`}},
+			"set": `["Modules.Edged.NodeIP=192.168.100.1,modules.edgeStream.enable=true,modules.edgeStream.server=198.18.0.2:31004,modules.eventBus.enable=true,modules.eventBus.mqttMode=0"]`}},
 		"everything": {func(s *v1alpha1.EdgeEnrollmentSpec) {
 			s.CgroupDriver, s.RuntimeEndpoint = "systemd", "unix:///run/crio/crio.sock"
 			s.Labels["example.com/site"], s.Labels["row"] = "a", ""
 		}, map[string]string{"cgroupdriver": "systemd", "remote-runtime-endpoint": "unix:///run/crio/crio.sock", "labels": "[example.com/site=a,row=]",
-			"set": `["modules.edged.nodeIP=192.168.100.1,modules.edgeStream.enable=true,modules.edgeStream.server=198.18.0.2:31004,modules.eventBus.enable=true,modules.eventBus.mqttMode=0"]`}},
+			"set": `["Modules.Edged.NodeIP=192.168.100.1,modules.edgeStream.enable=true,modules.edgeStream.server=198.18.0.2:31004,modules.eventBus.enable=true,modules.eventBus.mqttMode=0"]`}},
 		"nothing optional, IPv6": {func(s *v1alpha1.EdgeEnrollmentSpec) {
 			s.Components = v1alpha1.EdgeComponents{}
 			s.CloudCore.Host, s.NodeIP = "2001:db8::2", "2001:db8::9"
-		}, map[string]string{"cloudcore-ipport": "[2001:db8::2]:31000", "set": "[modules.edged.nodeIP=2001:db8::9]"}},
+		}, map[string]string{"cloudcore-ipport": "[2001:db8::2]:31000", "set": "[Modules.Edged.NodeIP=2001:db8::9]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := goodRequest().spec("")
@@ -129,6 +129,12 @@ func knownSettings(t *testing.T, spec *v1alpha1.EdgeEnrollmentSpec, sets []strin
 	}
 	for pair := range strings.SplitSeq(strings.Join(sets, ","), ",") {
 		path, value, _ := strings.Cut(pair, "=")
+		// keadm 1.22 and 1.23 do not find the lower-case name of an embedded field, and take
+		// names in Go as they are (seen with the real keadm, which TestKeadm runs).
+		if strings.HasPrefix(path, "modules.edged.nodeIP") {
+			t.Errorf("--set %s: keadm says that there is no such field", pair)
+		}
+		path = strings.Replace(path, "Modules.Edged.NodeIP", "modules.edged.nodeIP", 1)
 		var config any
 		if err := yaml.Unmarshal(raw, &config); err != nil {
 			t.Fatal(err)
