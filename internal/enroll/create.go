@@ -82,16 +82,6 @@ func taken(ctx context.Context, user client.Client, r Request) Problems {
 	return p
 }
 
-// Reserves says whether the enrolment holds its name and address against others.
-func Reserves(e *v1alpha1.EdgeEnrollment) bool {
-	if !e.DeletionTimestamp.IsZero() {
-		return false
-	}
-	switch e.Status.Phase {
-	case v1alpha1.PhaseExpired, v1alpha1.PhaseRefused, v1alpha1.PhaseRetired:
-		return false
-	case v1alpha1.PhasePending, "":
-		return e.Spec.State != v1alpha1.StateRevoked
-	}
-	return true
-}
+// Reserves reports whether the enrollment keeps its name and address from others; a
+// decision that is still open counts as well.
+func Reserves(e *v1alpha1.EdgeEnrollment) bool { return e.Claims() }

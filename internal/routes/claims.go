@@ -20,6 +20,7 @@ type claims struct {
 	used         map[string][]netip.Addr // by node name
 	claimants    map[netip.Addr][]*Node
 	reservations map[netip.Addr]string
+	retired      map[string]bool
 }
 
 func newClaims(in Input, f *facts) *claims {
@@ -28,6 +29,7 @@ func newClaims(in Input, f *facts) *claims {
 		used:         make(map[string][]netip.Addr, len(in.Nodes)),
 		claimants:    make(map[netip.Addr][]*Node, len(in.Nodes)),
 		reservations: in.Reservations,
+		retired:      in.Retired,
 	}
 	for i := range in.Nodes {
 		node := &in.Nodes[i]
@@ -65,15 +67,18 @@ func usedAddresses(node *Node) []netip.Addr {
 	return used
 }
 
-// order puts the holder of an address first. Only what the objects say counts, so
-// that every replica and every restart comes to the same holder: the one for whom
-// an enrolment reserved the address, then whoever was there first, then the UID,
-// which nobody can choose.
+// order puts the holder of an address first. It goes by the objects alone, so that
+// every replica and every restart finds the same holder. The node for which an
+// enrollment holds the address comes first and a retired device that came back comes
+// last. Between equals the older node wins, then the UID, which nobody can choose.
 func (c *claims) order(addr netip.Addr, nodes []*Node) {
 	reserved, hasReservation := c.reservations[addr]
 	rank := func(n *Node) int {
-		if hasReservation && n.Name == reserved {
+		switch {
+		case hasReservation && n.Name == reserved:
 			return 0
+		case c.retired[n.Name]:
+			return 2
 		}
 		return 1
 	}

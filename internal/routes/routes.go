@@ -67,6 +67,9 @@ type Input struct {
 	Reservations map[netip.Addr]string
 	// Enrolled are the names that accepted enrolments gave to devices.
 	Enrolled map[string]bool
+	// Retired are the names among Enrolled whose node was retired. A retired device that
+	// comes back gets an address only when nobody else claims it.
+	Retired  map[string]bool
 	Settings Settings
 }
 

@@ -345,12 +345,14 @@ func TestHolder(t *testing.T) {
 		nodes    []Node
 		reserved string
 		holder   string
+		retired  string
 	}{
-		{"the oldest", []Node{at(edge("a", addr, 1), 5, "1"), at(edge("b", addr, 1), 2, "2"), at(edge("c", addr, 1), 3, "3")}, "", "b"},
-		{"the lowest UID of equal age", []Node{at(edge("a", addr, 1), 5, "9"), at(edge("b", addr, 1), 5, "4")}, "", "b"},
-		{"the reservation beats age", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 9, "2")}, "b", "b"},
-		{"a reservation for an absent node decides nothing", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 9, "2")}, "z", "a"},
-		{"a cloud node beats all", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 2, "2"), at(cloud("cp", addr), 9, "3")}, "a", ""},
+		{"the oldest", []Node{at(edge("a", addr, 1), 5, "1"), at(edge("b", addr, 1), 2, "2"), at(edge("c", addr, 1), 3, "3")}, "", "b", ""},
+		{"the lowest UID of equal age", []Node{at(edge("a", addr, 1), 5, "9"), at(edge("b", addr, 1), 5, "4")}, "", "b", ""},
+		{"the reservation beats age", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 9, "2")}, "b", "b", ""},
+		{"a reservation for an absent node decides nothing", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 9, "2")}, "z", "a", ""},
+		{"a cloud node beats all", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 2, "2"), at(cloud("cp", addr), 9, "3")}, "a", "", ""},
+		{"a retired device comes last", []Node{at(edge("a", addr, 1), 1, "1"), at(edge("b", addr, 1), 9, "2")}, "", "b", "a"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -358,6 +360,7 @@ func TestHolder(t *testing.T) {
 			if test.reserved != "" {
 				in.Reservations = map[netip.Addr]string{netip.MustParseAddr(addr): test.reserved}
 			}
+			in.Retired = map[string]bool{test.retired: true}
 			plan := Compute(in)
 			want := map[string]Reason{}
 			for _, node := range test.nodes {

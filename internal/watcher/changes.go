@@ -75,7 +75,7 @@ func recordDiffers(old, new *corev1.ConfigMap) bool {
 
 func enrollmentDiffers(old, new *v1alpha1.EdgeEnrollment) bool {
 	return old.Spec.NodeName != new.Spec.NodeName || old.Spec.NodeIP != new.Spec.NodeIP ||
-		reserves(old) != reserves(new)
+		old.Holds() != new.Holds() || old.OfDevice() != new.OfDevice()
 }
 
 // targetsDiffer drops changes of the status, which is another controller's.

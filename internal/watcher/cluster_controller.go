@@ -86,9 +86,11 @@ func (r *clusterReconciler) deleteStale(ctx context.Context, reports []v1alpha1.
 	if in.Nodes, err = r.nodes(ctx); err != nil {
 		return nil, err
 	}
-	if _, in.Enrolled, err = enrolments(ctx, r.client); err != nil {
+	enrolled, err := enrollments(ctx, r.client)
+	if err != nil {
 		return nil, err
 	}
+	in.Enrolled = enrolled.devices
 	cloud, _ := cloudNodes(&in)
 	kept := make([]v1alpha1.CloudNodeRoutes, 0, len(reports))
 	for i := range reports {

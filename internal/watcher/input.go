@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -37,9 +38,11 @@ func (g *gatherer) gather(ctx context.Context) (routes.Input, error) {
 	if in.CloudCores, err = g.cloudCores(ctx); err != nil {
 		return in, err
 	}
-	if in.Reservations, in.Enrolled, err = enrolments(ctx, g.reader); err != nil {
+	enrolled, err := enrollments(ctx, g.reader)
+	if err != nil {
 		return in, err
 	}
+	in.Reservations, in.Enrolled, in.Retired = enrolled.addresses, enrolled.devices, enrolled.retired
 	in.Record, err = g.record(ctx)
 	return in, err
 }
@@ -118,39 +121,46 @@ func (g *gatherer) record(ctx context.Context) (routes.Record, error) {
 	return record, nil
 }
 
-// enrolments are the addresses that accepted enrolments reserve, and their names.
-func enrolments(ctx context.Context, reader client.Reader) (map[netip.Addr]string, map[string]bool, error) {
+// enrolled is what the enrollments say about node names and addresses.
+type enrolled struct {
+	addresses map[netip.Addr]string
+	devices   map[string]bool
+	retired   map[string]bool
+}
+
+// enrollments reads who holds which address, which names belong to devices, and which of
+// those devices are retired.
+func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
+	out := enrolled{addresses: map[netip.Addr]string{}, devices: map[string]bool{}, retired: map[string]bool{}}
 	var list v1alpha1.EdgeEnrollmentList
 	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
-		return nil, nil, fmt.Errorf("list enrolments: %w", err)
+		return out, fmt.Errorf("list enrollments: %w", err)
 	}
-	// The oldest of two enrolments for one address counts.
+	// The oldest of two enrollments for one address counts.
 	slices.SortFunc(list.Items, func(a, b v1alpha1.EdgeEnrollment) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
 	})
-	addresses, names := map[netip.Addr]string{}, map[string]bool{}
+	held := map[string]bool{}
 	for i := range list.Items {
-		enrollment := &list.Items[i]
-		if !reserves(enrollment) {
+		e := &list.Items[i]
+		if e.OfDevice() {
+			out.devices[e.Spec.NodeName] = true
+		}
+		if e.Status.Phase == v1alpha1.PhaseRetired {
+			out.retired[e.Spec.NodeName] = true
+		}
+		if !e.Holds() {
 			continue
 		}
-		names[enrollment.Spec.NodeName] = true
-		addr, err := netip.ParseAddr(enrollment.Spec.NodeIP)
+		held[e.Spec.NodeName] = true
+		addr, err := netip.ParseAddr(e.Spec.NodeIP)
 		if err != nil {
 			continue
 		}
-		if _, taken := addresses[addr.Unmap()]; !taken {
-			addresses[addr.Unmap()] = enrollment.Spec.NodeName
+		if _, taken := out.addresses[addr.Unmap()]; !taken {
+			out.addresses[addr.Unmap()] = e.Spec.NodeName
 		}
 	}
-	return addresses, names, nil
-}
-
-// reserves says whether an enrolment was accepted and has not ended.
-func reserves(e *v1alpha1.EdgeEnrollment) bool {
-	switch e.Status.Phase {
-	case "", v1alpha1.PhaseRefused, v1alpha1.PhaseExpired:
-		return false
-	}
-	return e.DeletionTimestamp.IsZero()
+	maps.DeleteFunc(out.retired, func(name string, _ bool) bool { return held[name] })
+	return out, nil
 }

@@ -337,17 +337,30 @@ func TestBrokenRecordKeepsRoutes(t *testing.T) {
 	}
 }
 
-func TestReservationsOfAcceptedEnrolments(t *testing.T) {
+func enrollmentIn(name, node, addr string, phase v1alpha1.EnrollmentPhase) *v1alpha1.EdgeEnrollment {
+	reserved := metav1.ConditionTrue
+	switch phase {
+	case "", v1alpha1.PhaseRefused, v1alpha1.PhaseRetired:
+		reserved = metav1.ConditionFalse
+	}
+	return &v1alpha1.EdgeEnrollment{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: v1alpha1.JoinNamespace, CreationTimestamp: created, UID: types.UID(name)},
+		Spec:       v1alpha1.EdgeEnrollmentSpec{NodeName: node, NodeIP: addr},
+		Status: v1alpha1.EdgeEnrollmentStatus{Phase: phase,
+			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReserved, Status: reserved}}},
+	}
+}
+
+// Of all the enrollments for one address the oldest that holds it counts; the tombstone
+// of a retired device is older still and holds nothing.
+func TestReservationsOfAcceptedEnrollments(t *testing.T) {
 	phases := map[string]v1alpha1.EnrollmentPhase{
-		"a": "", "b": v1alpha1.PhaseRefused, "c": v1alpha1.PhaseExpired, "d": v1alpha1.PhasePending, "e": v1alpha1.PhaseVerified,
+		"a": "", "b": v1alpha1.PhaseRefused, "c": v1alpha1.PhaseExpired, "cc": v1alpha1.PhaseRetired,
+		"d": v1alpha1.PhasePending, "e": v1alpha1.PhaseVerified,
 	}
 	var objects []client.Object
 	for name, phase := range phases {
-		objects = append(objects, &v1alpha1.EdgeEnrollment{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: v1alpha1.JoinNamespace, CreationTimestamp: created, UID: types.UID(name)},
-			Spec:       v1alpha1.EdgeEnrollmentSpec{NodeName: name, NodeIP: "192.168.100.1"},
-			Status:     v1alpha1.EdgeEnrollmentStatus{Phase: phase},
-		})
+		objects = append(objects, enrollmentIn(name, name, "192.168.100.1", phase))
 	}
 	s := newSite(t, objects...)
 	in, err := s.reconciler(t).gatherer.gather(t.Context())
@@ -360,6 +373,45 @@ func TestReservationsOfAcceptedEnrolments(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"192.168.100.1": "d"}, got); diff != "" {
 		t.Errorf("reservations (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]bool{"cc": true, "d": true, "e": true}, in.Enrolled); diff != "" {
+		t.Errorf("names of devices (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]bool{"cc": true}, in.Retired); diff != "" {
+		t.Errorf("retired names (-want +got):\n%s", diff)
+	}
+}
+
+// A name that was enrolled again is not retired, whatever its tombstone says.
+func TestAReusedNameIsNotRetired(t *testing.T) {
+	s := newSite(t, enrollmentIn("old", "press-7", "192.168.100.1", v1alpha1.PhaseRetired),
+		enrollmentIn("new", "press-7", "192.168.100.2", v1alpha1.PhaseVerified))
+	in, err := s.reconciler(t).gatherer.gather(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(in.Retired) != 0 || !in.Enrolled["press-7"] {
+		t.Errorf("retired %v, devices %v", in.Retired, in.Enrolled)
+	}
+}
+
+// The address of a retired device was given to a new node; then the old device comes
+// back. The new node keeps its route, even when its Node is the younger one.
+func TestARetiredDeviceThatComesBackTakesNoAddress(t *testing.T) {
+	returned := edgeNode("press-7", "192.168.100.1", 10351)
+	replacement := edgeNode("press-8", "192.168.100.1", 10351)
+	replacement.CreationTimestamp = metav1.NewTime(created.Add(time.Hour))
+	tombstone := enrollmentIn("press-7-x", "press-7", "192.168.100.1", v1alpha1.PhaseRetired)
+	living := enrollmentIn("press-8-x", "press-8", "192.168.100.1", v1alpha1.PhaseVerified)
+	living.CreationTimestamp = replacement.CreationTimestamp
+	s := newSite(t, append(cloudCoreObjects("10.1.0.5", 10351), returned, replacement, tombstone, living)...)
+	r := s.reconciler(t)
+	s.sync(t, r)
+	want := map[string]routes.Reason{"press-7": routes.ReasonAddressConflict, "press-8": routes.ReasonAddressShared}
+	for node, reason := range want {
+		if finding, _, _ := r.findings.get(node); finding.Reason != reason {
+			t.Errorf("finding of %s is %+v, want %s", node, finding, reason)
+		}
 	}
 }
 
