@@ -214,6 +214,18 @@ const (
 	ReasonNodeTakenAway = "NodeTakenAway"
 )
 
+// Reasons of ConditionRetired being False.
+const (
+	// ReasonDraining: pods have to go, and the drain's deadline is ahead.
+	ReasonDraining = "Draining"
+	// ReasonDrainBlocked: the deadline has passed, pods are still there, and Force is off.
+	ReasonDrainBlocked = "DrainBlocked"
+	// ReasonRetireFailed: the API server refuses a step that Force cannot skip.
+	ReasonRetireFailed = "RetireFailed"
+	// ReasonNotAnEdgeNode: the Node has no edge label and is left alone.
+	ReasonNotAnEdgeNode = "NotAnEdgeNode"
+)
+
 // Reasons of ConditionDeviceChecked.
 const (
 	ReasonPreflightFailed = "PreflightFailed"

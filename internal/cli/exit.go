@@ -47,9 +47,9 @@ func ExitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
 		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled),
-		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel):
+		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel), errors.Is(err, nodework.ErrNoTaint):
 		return ExitBadInput
-	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft):
+	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft), errors.Is(err, nodework.ErrCalledOff):
 		return ExitConflict
 	case errors.Is(err, runtime.ErrNotAdmin), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return ExitNoPermission

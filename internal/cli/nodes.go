@@ -35,7 +35,7 @@ any other edge node is changed itself. Cloud nodes are left alone.`,
 		newNodesVerb("uncordon NODE...", "Let new pods onto edge nodes again", "", cobra.MinimumNArgs(1), cordonAll(false)),
 		newNodesVerb("label NODE KEY=VALUE|KEY-...", "Set labels of an edge node, or take them off",
 			"  edgeway nodes label jetson-xavier site=berlin camera-", cobra.MinimumNArgs(2), labelNode),
-		newNodesVerb("taint NODE KEY[=VALUE]:EFFECT|KEY[:EFFECT]-...", "Set taints of an edge node, or take them off",
+		newNodesVerb("taint NODE KEY[=VALUE]:EFFECT|KEY[[=VALUE]:EFFECT]-...", "Set taints of an edge node, or take them off",
 			"  edgeway nodes taint jetson-xavier gpu=yes:NoSchedule old-", cobra.MinimumNArgs(2), taintNode),
 	)
 	return cmd

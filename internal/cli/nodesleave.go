@@ -28,8 +28,11 @@ func newNodesLeave() *cobra.Command {
 cluster with its address and routes. What runs on the device is removed there, with
 "edgectl leave".
 
-A node that is offline cannot end its pods: --force goes on after --timeout. Its
-enrolment stays, so a device that comes back is recognised and kept out.`,
+Pods that cannot be evicted keep the node until --timeout; the command then ends with
+exit code 3 and says which pods and why. With --force it deletes the Node instead.
+
+A node that is offline cannot end its pods, so nobody waits for them. Its enrollment
+stays: a device that comes back is recognized and kept cordoned.`,
 		Example: "  edgeway nodes leave jetson-xavier --plan\n  edgeway nodes leave jetson-xavier --timeout 30s --force",
 		RunE:    o.run,
 	}
@@ -38,7 +41,7 @@ enrolment stays, so a device that comes back is recognised and kept out.`,
 	f := cmd.Flags()
 	f.DurationVar(&o.timeout, "timeout", 2*time.Minute, "how long pods may take to go")
 	f.BoolVar(&o.force, "force", false, "go on when pods are still there after the timeout")
-	f.BoolVar(&o.planOnly, "plan", false, "only show which pods go and what is lost")
+	f.BoolVar(&o.planOnly, "plan", false, "only show which pods go, what is lost, and which evictions would be refused")
 	return cmd
 }
 
@@ -76,14 +79,26 @@ func (o *leaveOptions) run(cmd *cobra.Command, args []string) error {
 
 func printLeavePlan(w io.Writer, p *nodework.LeavePlan) {
 	if !p.Online {
-		fmt.Fprintln(w, "The node is offline: its pods end only with --force.")
+		fmt.Fprintln(w, "The node is offline: nobody waits for the end of its pods. What runs on the device goes on until edgectl leave.")
+	}
+	if p.Retiring != "" {
+		fmt.Fprintf(w, "The node is leaving already: %s\n", p.Retiring)
 	}
 	for _, part := range []struct {
 		what string
 		pods []string
-	}{{"Evicted", p.Evicted}, {"With lost emptyDir data", p.LocalData}, {"Of DaemonSets", p.DaemonSets}} {
+	}{
+		{"Evicted", p.Evicted},
+		{"Without a controller, gone for good", p.Unmanaged},
+		{"With lost emptyDir data", p.LocalData},
+		{"Of DaemonSets, gone with the node", p.DaemonSets},
+		{"Static, ended only on the device", p.Mirror},
+	} {
 		if len(part.pods) > 0 {
 			fmt.Fprintf(w, "%s: %s\n", part.what, strings.Join(part.pods, ", "))
 		}
+	}
+	for _, refused := range p.Refused {
+		fmt.Fprintf(w, "Cannot be evicted now: %s: %s\n", refused.Pod, refused.Reason)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,13 +24,16 @@ var ErrNotOurs = errors.New("is not from the node's enrolment")
 // ErrEdgeLabel is wrapped when the edge label is to be taken off.
 var ErrEdgeLabel = errors.New("makes the node an edge node and stays; let the node leave instead")
 
+// ErrNoTaint is wrapped when a taint is to be taken off that the Node does not have.
+var ErrNoTaint = errors.New("is not on the node")
+
 // Cordon says whether new pods may be scheduled onto an edge node.
 func (c Clients) Cordon(ctx context.Context, node string, cordoned bool) error {
 	state := v1alpha1.StateActive
 	if cordoned {
 		state = v1alpha1.StateCordoned
 	}
-	err := c.patchSpec(ctx, node, func(spec *v1alpha1.EdgeEnrollmentSpec) error {
+	_, err := c.patchSpec(ctx, node, func(spec *v1alpha1.EdgeEnrollmentSpec) error {
 		spec.State = state
 		return nil
 	})
@@ -50,60 +52,6 @@ func (c Clients) setUnschedulable(ctx context.Context, node string, on bool) err
 	return err
 }
 
-// Labels is a change of labels: a value sets one, nil takes it off.
-type Labels map[string]*string
-
-// Taints is a change of taints.
-type Taints struct {
-	// Set adds taints, or gives those of the same key and effect another value.
-	Set []corev1.Taint
-	// Remove takes taints off by key and, unless it is empty, effect.
-	Remove []corev1.Taint
-}
-
-// ParseLabels reads KEY=VALUE, which sets a label, and KEY-, which takes it off.
-func ParseLabels(args []string) (Labels, error) {
-	out := Labels{}
-	for _, arg := range args {
-		key, value, set := strings.Cut(arg, "=")
-		if !set {
-			var off bool
-			if key, off = strings.CutSuffix(arg, "-"); !off {
-				return nil, fmt.Errorf("label %q: write KEY=VALUE to set it, or KEY- to take it off", arg)
-			}
-		}
-		if _, twice := out[key]; twice {
-			return nil, fmt.Errorf("label %q is named twice", key)
-		}
-		out[key] = nil
-		if set {
-			out[key] = &value
-		}
-	}
-	return out, nil
-}
-
-// ParseTaints reads KEY[=VALUE]:EFFECT, which sets a taint, and KEY[:EFFECT]-, which
-// takes it off, as kubectl taint does.
-func ParseTaints(args []string) (Taints, error) {
-	var out Taints
-	for _, arg := range args {
-		text, off := strings.CutSuffix(arg, "-")
-		left, effect, _ := strings.Cut(text, ":")
-		key, value, hasValue := strings.Cut(left, "=")
-		t := corev1.Taint{Key: key, Value: value, Effect: corev1.TaintEffect(effect)}
-		switch {
-		case key == "", off && hasValue, !off && effect == "":
-			return Taints{}, fmt.Errorf("taint %q: write KEY[=VALUE]:EFFECT to set it, or KEY[:EFFECT]- to take it off", arg)
-		case off:
-			out.Remove = append(out.Remove, t)
-		default:
-			out.Set = append(out.Set, t)
-		}
-	}
-	return out, nil
-}
-
 // Metadata is a change of an edge node's labels and taints.
 type Metadata struct {
 	Labels Labels
@@ -116,7 +64,7 @@ func (c Clients) Change(ctx context.Context, node string, m Metadata) error {
 	if _, err := c.EdgeNode(ctx, node); err != nil {
 		return err
 	}
-	err := c.patchSpec(ctx, node, func(spec *v1alpha1.EdgeEnrollmentSpec) (err error) {
+	_, err := c.patchSpec(ctx, node, func(spec *v1alpha1.EdgeEnrollmentSpec) (err error) {
 		if spec.Labels, err = m.Labels.apply(enroll.MendLabels(spec.Labels), true); err != nil {
 			return err
 		}
@@ -181,8 +129,12 @@ func (t Taints) apply(old []corev1.Taint, strict bool) ([]corev1.Taint, error) {
 		out = slices.DeleteFunc(out, func(x corev1.Taint) bool {
 			return x.Key == off.Key && (off.Effect == "" || x.Effect == off.Effect)
 		})
-		if len(out) == before && strict {
+		switch {
+		case len(out) < before:
+		case strict:
 			return nil, fmt.Errorf("taint %s %w; who may change Nodes can use kubectl taint", off.ToString(), ErrNotOurs)
+		default:
+			return nil, fmt.Errorf("taint %s %w", off.ToString(), ErrNoTaint)
 		}
 	}
 	for _, set := range t.Set {

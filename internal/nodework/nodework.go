@@ -1,10 +1,10 @@
-// Package nodework is what people do to edge nodes: cordon them, change their labels
-// and taints, and let them leave. Console and command line share it, and both act
+// Package nodework does what people do to edge nodes: cordon them, change their labels
+// and taints, and retire them. The console and the command line share it, and both act
 // with the rights of the person who asks.
 //
-// A node that joined by an EdgeEnrollment is changed through that: edge operators may
-// patch enrolments and nothing else, and edge-watcher would set the Node back
-// otherwise. A node without one is changed itself, for whoever has that right.
+// A node that joined with an EdgeEnrollment is changed through its enrollment: edge
+// operators may patch enrollments and nothing else, and edge-watcher would undo a change
+// of the Node. A node without an enrollment is changed directly.
 package nodework
 
 import (
@@ -29,6 +29,10 @@ var (
 	ErrCloudNode = errors.New("is a cloud node")
 	// ErrPodsLeft is wrapped when pods are still on the node after the deadline.
 	ErrPodsLeft = errors.New("pods are still on the node")
+	// ErrStalled is wrapped when edge-watcher has not retired a node in time.
+	ErrStalled = errors.New("has not left in time")
+	// ErrCalledOff is wrapped when a retirement is given up by setting another state.
+	ErrCalledOff = errors.New("the retirement was called off")
 )
 
 // Clients reach one cluster as one person.
@@ -63,11 +67,12 @@ func (c Clients) Enrollment(ctx context.Context, node string) (*v1alpha1.EdgeEnr
 	return nil, ErrNoEnrollment
 }
 
-// patchSpec changes the spec of the node's enrolment.
-func (c Clients) patchSpec(ctx context.Context, node string, change func(*v1alpha1.EdgeEnrollmentSpec) error) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		e, err := c.Enrollment(ctx, node)
-		if err != nil {
+// patchSpec changes the spec of the node's enrollment and returns the enrollment as it
+// is then.
+func (c Clients) patchSpec(ctx context.Context, node string, change func(*v1alpha1.EdgeEnrollmentSpec) error) (*v1alpha1.EdgeEnrollment, error) {
+	var e *v1alpha1.EdgeEnrollment
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() (err error) {
+		if e, err = c.Enrollment(ctx, node); err != nil {
 			return err
 		}
 		base := e.DeepCopy()
@@ -77,4 +82,5 @@ func (c Clients) patchSpec(ctx context.Context, node string, change func(*v1alph
 		// A merge patch replaces lists as a whole: it must not undo another change.
 		return c.Objects.Patch(ctx, e, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{}))
 	})
+	return e, err
 }

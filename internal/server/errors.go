@@ -112,7 +112,13 @@ func kubeError(err error) error {
 	case errors.Is(err, nodework.ErrEdgeLabel):
 		return invalid("labels", msg, "let the node leave instead")
 	case errors.Is(err, nodework.ErrPodsLeft):
-		return fail(http.StatusConflict, "DrainTimeout", msg, "wait longer, or force it")
+		return fail(http.StatusConflict, "DrainTimeout", msg, "end the pods, or force it")
+	case errors.Is(err, nodework.ErrStalled):
+		return fail(http.StatusGatewayTimeout, "LeaveStalled", msg, "remove what keeps it, then retire the node again")
+	case errors.Is(err, nodework.ErrCalledOff):
+		return fail(http.StatusConflict, "CalledOff", msg, "retire the node again if it is to leave")
+	case errors.Is(err, nodework.ErrNoTaint):
+		return invalid("taints", msg, "reload the page: the node's taints have changed")
 	case errors.Is(err, nodework.ErrNotOurs):
 		return fail(http.StatusUnprocessableEntity, "NotFromEnrollment", msg, "choose one that the enrolment gave")
 	case errors.Is(err, runtime.ErrConflict):

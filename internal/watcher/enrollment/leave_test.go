@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
@@ -24,9 +26,9 @@ func joined(t *testing.T) *site {
 	for name, change := range map[string]func(*corev1.Pod){
 		"app": func(*corev1.Pod) {},
 		"daemon": func(p *corev1.Pod) {
-			p.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Controller: &yes}}
+			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "DaemonSet", Controller: &yes}}
 		},
-		"mirror": func(p *corev1.Pod) { p.Annotations = map[string]string{mirrorAnnotation: "x"} },
+		"mirror": func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} },
 		"ended":  func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded },
 	} {
 		p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: corev1.PodSpec{NodeName: "edge-1"}}
@@ -69,8 +71,12 @@ func TestRetire(t *testing.T) {
 	if err := s.c.List(t.Context(), &pods, client.InNamespace("default")); err != nil {
 		t.Fatal(err)
 	}
-	if len(pods.Items) != 3 {
-		t.Errorf("%d pods are left: only app is evicted", len(pods.Items))
+	var left []string
+	for i := range pods.Items {
+		left = append(left, pods.Items[i].Name)
+	}
+	if diff := cmp.Diff([]string{"daemon", "mirror"}, left); diff != "" {
+		t.Errorf("pods that stay (-want +got):\n%s", diff)
 	}
 	s.enrolment("again", "edge-1", "192.168.100.1", nil)
 	wantPhase(t, s.run("again"), v1alpha1.PhasePending)

@@ -3,8 +3,6 @@ package enrollment
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,59 +14,68 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/drain"
 )
 
 const (
 	defaultDrainTimeout = 2 * time.Minute
 	drainEvery          = time.Second
-	drainBlockedEvery   = 15 * time.Second
-	mirrorAnnotation    = "kubernetes.io/config.mirror"
+	// blockedEvery is the pause between tries that need somebody's help to succeed.
+	blockedEvery = 15 * time.Second
 )
 
-// retire takes the node out of the cluster: cordon, evict, delete. It is called
-// until the Node is gone and may be called off before that.
+// retire takes the node out of the cluster: cordon, evict, delete. It is called until
+// the Node is gone and may be called off before that.
+//
+// The deadline and Force hold whatever a step meets. What keeps a step from succeeding is
+// told in the condition Retired, the other steps are taken all the same, and the step is
+// tried again.
 func (r *Reconciler) retire(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
 	var node corev1.Node
 	err := r.live.Get(ctx, client.ObjectKey{Name: e.Spec.NodeName}, &node)
 	if apierrors.IsNotFound(err) {
-		return ctrl.Result{}, r.retired(ctx, e)
+		r.retired(ctx, e)
+		return ctrl.Result{}, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("reading node %q: %w", e.Spec.NodeName, err)
+		return r.stuck(e, v1alpha1.ReasonRetireFailed, fmt.Sprintf("the Node cannot be read: %v", err)), nil
 	}
 	if !isEdge(&node) {
-		r.set(e, v1alpha1.ConditionRetired, false, "NotAnEdgeNode", "the Node does not carry label "+v1alpha1.LabelEdge+"; nothing is changed on it")
+		r.set(e, v1alpha1.ConditionRetired, false, v1alpha1.ReasonNotAnEdgeNode, "the Node does not carry label "+v1alpha1.LabelEdge+"; nothing is changed on it")
 		return ctrl.Result{}, nil
 	}
 	if e.Status.RetiringSince == nil {
 		e.Status.RetiringSince = &metav1.Time{Time: r.o.Now()}
 	}
-	before := node.DeepCopy()
-	applyCordon(e, &node, true)
-	if err := r.patchNode(ctx, before, &node); err != nil {
-		return ctrl.Result{}, err
-	}
-	left, err := r.drain(ctx, &node)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if len(left) > 0 {
-		overdue := r.o.Now().Sub(e.Status.RetiringSince.Time) > drainTimeout(e)
-		if !overdue {
-			r.set(e, v1alpha1.ConditionRetired, false, "Draining", fmt.Sprintf("%d pods have to go: %s", len(left), names(left)))
-			return ctrl.Result{RequeueAfter: drainEvery}, nil
+	deadline := e.Status.RetiringSince.Add(drainTimeout(e))
+	// Without a cordon new pods may arrive; that is no reason to keep the others.
+	cordoned := r.cordon(ctx, e, &node)
+	left, err := r.drain(ctx, &node, deadline)
+	if waits := drain.Waits(left, err); waits != "" {
+		if cordoned != nil {
+			waits += "; " + cordoned.Error()
 		}
-		if !e.Spec.Force {
-			r.set(e, v1alpha1.ConditionRetired, false, "DrainBlocked",
-				fmt.Sprintf("%d pods are still there after %s: %s; end them, or set force", len(left), drainTimeout(e), names(left)))
-			return ctrl.Result{RequeueAfter: drainBlockedEvery}, nil
+		switch {
+		case !r.o.Now().After(deadline):
+			r.set(e, v1alpha1.ConditionRetired, false, v1alpha1.ReasonDraining, waits)
+			return ctrl.Result{RequeueAfter: drainEvery}, nil
+		case !e.Spec.Force:
+			return r.stuck(e, v1alpha1.ReasonDrainBlocked, fmt.Sprintf("after %s %s; end them, or set force", drainTimeout(e), waits)), nil
 		}
 	}
 	err = r.client.Delete(ctx, &node, client.Preconditions{UID: &node.UID})
 	if client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("deleting node %q: %w", node.Name, err)
+		return r.stuck(e, v1alpha1.ReasonRetireFailed, fmt.Sprintf("the Node cannot be deleted: %v", err)), nil
 	}
 	return ctrl.Result{RequeueAfter: drainEvery}, nil
+}
+
+// stuck tells what keeps the node from leaving and tries again after a while. The error
+// is not returned: the pauses would grow to a quarter of an hour, and the deadline with
+// them.
+func (r *Reconciler) stuck(e *v1alpha1.EdgeEnrollment, reason, message string) ctrl.Result {
+	r.set(e, v1alpha1.ConditionRetired, false, reason, message)
+	return ctrl.Result{RequeueAfter: blockedEvery}
 }
 
 func drainTimeout(e *v1alpha1.EdgeEnrollment) time.Duration {
@@ -78,68 +85,31 @@ func drainTimeout(e *v1alpha1.EdgeEnrollment) time.Duration {
 	return defaultDrainTimeout
 }
 
-// drain asks for the eviction of every pod that moves, through the API that
-// respects PodDisruptionBudgets, and returns those that still have to be waited for.
-func (r *Reconciler) drain(ctx context.Context, node *corev1.Node) ([]string, error) {
+func (r *Reconciler) cordon(ctx context.Context, e *v1alpha1.EdgeEnrollment, node *corev1.Node) error {
+	before := node.DeepCopy()
+	applyCordon(e, node, true)
+	return r.patchNode(ctx, before, node)
+}
+
+// drain asks every pod that has to go to go, through the API that respects
+// PodDisruptionBudgets, and returns those that are still there.
+func (r *Reconciler) drain(ctx context.Context, node *corev1.Node, deadline time.Time) ([]drain.Left, error) {
+	ctx, cancel := context.WithTimeout(ctx, drain.PassLimit(deadline.Sub(r.o.Now())))
+	defer cancel()
 	var pods corev1.PodList
 	if err := r.live.List(ctx, &pods, client.MatchingFields{"spec.nodeName": node.Name}); err != nil {
-		return nil, fmt.Errorf("listing the pods of node %q: %w", node.Name, err)
+		return nil, fmt.Errorf("the pods of the node cannot be listed: %w", err)
 	}
-	var left []string
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		if !moves(pod) {
-			continue
-		}
-		if !pod.DeletionTimestamp.IsZero() {
-			// Nobody is there to confirm the end of a pod on a dead node; it is
-			// collected once the Node is gone.
-			if nodeReady(node) {
-				left = append(left, pod.Namespace+"/"+pod.Name)
-			}
-			continue
-		}
-		err := r.client.SubResource("eviction").Create(ctx, pod, &policyv1.Eviction{})
-		switch {
-		case apierrors.IsNotFound(err):
-		case err == nil, apierrors.IsTooManyRequests(err):
-			left = append(left, pod.Namespace+"/"+pod.Name)
-		default:
-			return nil, fmt.Errorf("evicting pod %s/%s: %w", pod.Namespace, pod.Name, err)
-		}
+	evict := func(ctx context.Context, pod *corev1.Pod) error {
+		return r.client.SubResource("eviction").Create(ctx, pod, &policyv1.Eviction{})
 	}
-	return left, nil
+	return drain.Pass(ctx, pods.Items, nodeReady(node), evict), nil
 }
 
-// moves leaves out what would come back at once (DaemonSets), what only the
-// device can end (mirror pods), and what has ended.
-func moves(pod *corev1.Pod) bool {
-	if _, mirror := pod.Annotations[mirrorAnnotation]; mirror {
-		return false
-	}
-	if owner := metav1.GetControllerOf(pod); owner != nil && owner.Kind == "DaemonSet" {
-		return false
-	}
-	return pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
-}
-
-func names(pods []string) string {
-	const most = 10
-	slices.Sort(pods)
-	if len(pods) > most {
-		return strings.Join(pods[:most], ", ") + ", …"
-	}
-	return strings.Join(pods, ", ")
-}
-
-// retired makes a tombstone of the enrolment: it reserves nothing any more.
-func (r *Reconciler) retired(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
-	pods, err := r.probePods(ctx, e)
-	if err != nil {
-		return err
-	}
-	if err := r.deletePods(ctx, pods); err != nil {
-		return err
+// retired turns the enrollment into a tombstone, which holds neither name nor address.
+func (r *Reconciler) retired(ctx context.Context, e *v1alpha1.EdgeEnrollment) {
+	if err := r.deleteProbes(ctx, e); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "the probe pods of a retired node are left to the garbage collector")
 	}
 	e.Status.Phase = v1alpha1.PhaseRetired
 	e.Status.FailedChecks = nil
@@ -150,12 +120,19 @@ func (r *Reconciler) retired(ctx context.Context, e *v1alpha1.EdgeEnrollment) er
 	}
 	r.set(e, v1alpha1.ConditionReserved, false, "Released", "name and address are free")
 	r.set(e, v1alpha1.ConditionRetired, true, "NodeDeleted", "the Node is gone; run edgectl leave on the device")
-	return nil
 }
 
-// tombstone watches for a retired device that comes back: its certificate is
-// still good, so CloudCore lets it in. It is kept out of scheduling until
-// somebody decides: Active takes it in again, deleting its Node sends it away.
+func (r *Reconciler) deleteProbes(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
+	pods, err := r.probePods(ctx, e)
+	if err != nil {
+		return err
+	}
+	return r.deletePods(ctx, pods)
+}
+
+// tombstone watches for a retired device that comes back: its certificate is still
+// valid, so CloudCore admits it. The Node stays cordoned until somebody decides: state
+// Active readmits the device, deleting its Node sends it away.
 func (r *Reconciler) tombstone(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
 	var node corev1.Node
 	err := r.live.Get(ctx, client.ObjectKey{Name: e.Spec.NodeName}, &node)
@@ -167,9 +144,9 @@ func (r *Reconciler) tombstone(ctx context.Context, e *v1alpha1.EdgeEnrollment) 
 		return ctrl.Result{}, fmt.Errorf("reading node %q: %w", e.Spec.NodeName, err)
 	}
 	if e.Spec.State == v1alpha1.StateActive {
-		// Back to the start, with the device's presence noted: reserve lets it have
-		// its own name.
-		r.set(e, v1alpha1.ConditionReturned, true, "Readmitted", "the device is taken in again")
+		// reserve decides anew. Condition Returned tells it that the Node of that name is
+		// this enrollment's own.
+		r.set(e, v1alpha1.ConditionReturned, true, "Readmitted", "the device is readmitted")
 		e.Status.Phase = v1alpha1.PhaseRegistered
 		meta.RemoveStatusCondition(&e.Status.Conditions, v1alpha1.ConditionReserved)
 		meta.RemoveStatusCondition(&e.Status.Conditions, v1alpha1.ConditionRetired)
@@ -181,6 +158,6 @@ func (r *Reconciler) tombstone(ctx context.Context, e *v1alpha1.EdgeEnrollment) 
 		return ctrl.Result{}, err
 	}
 	r.set(e, v1alpha1.ConditionReturned, true, "CameBack",
-		"the retired device registered again and is cordoned; set the enrolment's state to Active to take it in, or run edgectl leave on it and delete its Node")
+		"the retired device registered again and is cordoned; set the enrollment's state to Active to readmit it, or run edgectl leave on it and delete its Node")
 	return ctrl.Result{}, nil
 }
