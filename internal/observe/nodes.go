@@ -53,12 +53,13 @@ type Amount struct {
 	MemoryBytes  int64 `json:"memoryBytes"`
 }
 
-// PodCount of a node. Running counts pods in phase Running; Requested is the sum
-// of the requests of all pods that have not ended.
+// PodCount of a node.
 type PodCount struct {
 	Total     int    `json:"total"`
-	Running   int    `json:"running"`
-	Requested Amount `json:"requested"`
+	Running   int    `json:"running" doc:"Pods in phase Running"`
+	Active    int    `json:"active" doc:"Pods that have not ended"`
+	Requested Amount `json:"requested" doc:"Sum of the requests of the active pods, as kubectl describe node adds them up"`
+	Limits    Amount `json:"limits" doc:"Sum of their limits"`
 }
 
 // Node is one row of the node list.
@@ -92,6 +93,7 @@ type NodeDetail struct {
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
 	Conditions  []Condition       `json:"conditions"`
+	Allocated   []Allocation      `json:"allocated,omitempty" doc:"As kubectl describe node shows them. Absent when the user may not list pods"`
 }
 
 // NodeOf turns a Kubernetes node into a row; Usage and Pods are for the caller.
@@ -108,7 +110,7 @@ func NodeOf(n *corev1.Node) Node {
 		ContainerRuntime: n.Status.NodeInfo.ContainerRuntimeVersion,
 		Taints:           taintsOf(n.Spec.Taints),
 		Created:          n.CreationTimestamp.Time,
-		Allocatable:      amountOf(n.Status.Allocatable),
+		Allocatable:      amountOf(allocatableOf(n)),
 	}
 	for _, a := range n.Status.Addresses {
 		if a.Type == corev1.NodeInternalIP {
@@ -140,57 +142,6 @@ func NodeDetailOf(n *corev1.Node) NodeDetail {
 		})
 	}
 	return d
-}
-
-// PodUse is what a pod takes of the node that it is bound to.
-type PodUse struct {
-	Node      string
-	Running   bool
-	Requested Amount
-}
-
-// PodUseOf is empty for a pod that is not bound yet. One that has ended requests nothing.
-func PodUseOf(p *corev1.Pod) PodUse {
-	u := PodUse{Node: p.Spec.NodeName, Running: p.Status.Phase == corev1.PodRunning}
-	if p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
-		return u
-	}
-	for _, ctr := range p.Spec.Containers {
-		u.Requested.CPUNanoCores += nanoCores(ctr.Resources.Requests.Cpu())
-		u.Requested.MemoryBytes += ctr.Resources.Requests.Memory().Value()
-	}
-	return u
-}
-
-// PodUses are those of a list.
-func PodUses(pods []corev1.Pod) []PodUse {
-	out := make([]PodUse, 0, len(pods))
-	for i := range pods {
-		out = append(out, PodUseOf(&pods[i]))
-	}
-	return out
-}
-
-// CountPods sums pods per node name.
-func CountPods(pods []PodUse) map[string]*PodCount {
-	out := map[string]*PodCount{}
-	for _, u := range pods {
-		if u.Node == "" {
-			continue
-		}
-		c := out[u.Node]
-		if c == nil {
-			c = &PodCount{}
-			out[u.Node] = c
-		}
-		c.Total++
-		if u.Running {
-			c.Running++
-		}
-		c.Requested.CPUNanoCores += u.Requested.CPUNanoCores
-		c.Requested.MemoryBytes += u.Requested.MemoryBytes
-	}
-	return out
 }
 
 func setState(out *Node, n *corev1.Node) {

@@ -3,7 +3,6 @@ package observe
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,10 +12,11 @@ import (
 type Pod struct {
 	Namespace string    `json:"namespace"`
 	Name      string    `json:"name"`
-	Status    string    `json:"status" doc:"Phase, or why it is not running: CrashLoopBackOff, Terminating …"`
-	Ready     int       `json:"ready"`
-	Total     int       `json:"total"`
+	Status    string    `json:"status" doc:"As kubectl's STATUS: Running, Init:0/1, CrashLoopBackOff, Terminating …"`
+	Ready     int       `json:"ready" doc:"Containers and sidecars that are ready"`
+	Total     int       `json:"total" doc:"Containers and sidecars"`
 	Restarts  int32     `json:"restarts"`
+	Restarted time.Time `json:"restarted,omitzero" doc:"When the last of the restarts was"`
 	IP        string    `json:"ip,omitempty"`
 	Node      string    `json:"node,omitempty"`
 	NodeIP    string    `json:"nodeIP,omitempty"`
@@ -105,17 +105,15 @@ type PodDetail struct {
 
 // PodOf turns a Kubernetes pod into a row.
 func PodOf(p *corev1.Pod) Pod {
+	status := podStatusOf(p)
 	out := Pod{
-		Namespace: p.Namespace, Name: p.Name, Status: statusOf(p),
-		Total: len(p.Spec.Containers), IP: p.Status.PodIP, Node: p.Spec.NodeName,
+		Namespace: p.Namespace, Name: p.Name, Status: status.status, Ready: status.ready, Total: status.total,
+		Restarts: status.restarts.count, IP: p.Status.PodIP, Node: p.Spec.NodeName,
 		NodeIP: p.Status.HostIP, QoS: string(p.Status.QOSClass), Created: p.CreationTimestamp.Time,
 		App: cmp.Or(p.Labels["app.kubernetes.io/name"], p.Labels["app"]),
 	}
-	for _, s := range p.Status.ContainerStatuses {
-		out.Restarts += s.RestartCount
-		if s.Ready {
-			out.Ready++
-		}
+	if out.Restarts > 0 {
+		out.Restarted = status.restarts.last
 	}
 	for _, o := range p.OwnerReferences {
 		if o.Controller != nil && *o.Controller {
@@ -147,23 +145,6 @@ func PodDetailOf(p *corev1.Pod) PodDetail {
 	return d
 }
 
-// statusOf says what kubectl's STATUS column would: the first thing that keeps
-// the pod from running, else its phase.
-func statusOf(p *corev1.Pod) string {
-	if p.DeletionTimestamp != nil {
-		return "Terminating"
-	}
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if w := s.State.Waiting; w != nil && w.Reason != "" && w.Reason != "PodInitializing" {
-			return w.Reason
-		}
-		if t := s.State.Terminated; t != nil && t.ExitCode != 0 && t.Reason != "" {
-			return t.Reason
-		}
-	}
-	return cmp.Or(p.Status.Reason, string(p.Status.Phase))
-}
-
 func containersOf(p *corev1.Pod) []Container {
 	out := []Container{}
 	add := func(kind string, specs []corev1.Container, statuses []corev1.ContainerStatus) {
@@ -182,7 +163,7 @@ func containersOf(p *corev1.Pod) []Container {
 
 func containerOf(kind string, c *corev1.Container, statuses []corev1.ContainerStatus) Container {
 	out := Container{Name: c.Name, Kind: kind, Image: c.Image, State: "unknown", Ports: []Port{}, Env: []EnvVar{}}
-	out.sidecar = c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	out.sidecar = isSidecar(c)
 	for _, p := range c.Ports {
 		out.Ports = append(out.Ports, Port{Name: p.Name, Port: p.ContainerPort, Protocol: string(p.Protocol)})
 	}

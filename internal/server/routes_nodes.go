@@ -147,6 +147,7 @@ func (s *Server) getNode(ctx context.Context, in *NodePath) (*Body[observe.NodeD
 	pods, err := c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + in.Node})
 	if err == nil {
 		d.Pods = orNone(observe.CountPods(observe.PodUses(pods.Items))[in.Node])
+		d.Allocated = observe.AllocatedOf(n, pods.Items)
 	}
 	return &Body[observe.NodeDetail]{d}, nil
 }
