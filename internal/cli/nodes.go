@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/client-go/kubernetes"
@@ -162,7 +163,8 @@ func stateOf(n observe.Node) string {
 func taintsOf(n observe.Node) string {
 	var out []string
 	for _, t := range n.Taints {
-		out = append(out, t.Key+":"+t.Effect)
+		taint := corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)}
+		out = append(out, taint.ToString())
 	}
 	return orDash(strings.Join(out, ","))
 }
@@ -174,5 +176,5 @@ func orDash(s string) string {
 	return s
 }
 
-// age in the largest unit that fits, as kubectl shows it.
+// age as kubectl's column AGE shows it.
 func age(since time.Time) string { return duration.HumanDuration(time.Since(since)) }

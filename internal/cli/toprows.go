@@ -64,7 +64,7 @@ func topNodes(ctx context.Context, c topClients, o *topOptions) (table, error) {
 		}
 		rows = append(rows, topNode{Name: n.Name, Usage: u, Allocatable: n.Allocatable})
 		t.rows = append(t.rows, []string{
-			n.Name, millicores(u.CPUNanoCores), share(u.CPUNanoCores, n.Allocatable.CPUNanoCores),
+			n.Name, millicores(u.CPUNanoCores), cpuShare(u.CPUNanoCores, n.Allocatable.CPUNanoCores),
 			mebibytes(u.MemoryBytes), share(u.MemoryBytes, n.Allocatable.MemoryBytes),
 		})
 	}
@@ -148,13 +148,15 @@ func signed(v *uint64) *int64 {
 	return &n
 }
 
-// millicores rounds up as kubectl top does.
 func millicores(nano *int64) string {
 	if nano == nil {
 		return absent
 	}
-	return fmt.Sprintf("%dm", (*nano+999_999)/1_000_000)
+	return fmt.Sprintf("%dm", milli(*nano))
 }
+
+// milli rounds up to whole thousandths of a core as kubectl top does.
+func milli(nano int64) int64 { return (nano + 999_999) / 1_000_000 }
 
 func mebibytes(v *int64) string {
 	if v == nil {
@@ -175,4 +177,13 @@ func share(v *int64, of int64) string {
 		return absent
 	}
 	return fmt.Sprintf("%d%%", *v*100/of)
+}
+
+// cpuShare is of the rounded figures that stand beside it, as with kubectl top.
+func cpuShare(nano *int64, of int64) string {
+	if nano == nil {
+		return absent
+	}
+	used := milli(*nano)
+	return share(&used, milli(of))
 }

@@ -71,7 +71,14 @@ func (p *Problems) nodeName(name string) {
 	}
 	if errs := validation.IsDNS1123Subdomain(name); len(errs) > 0 {
 		p.add("nodeName", name, "Invalid", "is not a node name",
-			"use lower-case letters, digits, '-' and '.', at most 253, beginning and ending with a letter or digit")
+			"use lower-case letters, digits, '-' and '.', at most 63, beginning and ending with a letter or digit")
+		return
+	}
+	// A Node may have a longer name, but EdgeCore sets the name as value of label
+	// kubernetes.io/hostname, and the API server then refuses the Node.
+	if len(validation.IsValidLabelValue(name)) > 0 {
+		p.add("nodeName", name, "Invalid", fmt.Sprintf("has %d characters; the Node carries it as a label value, which has at most %d", len(name), validation.LabelValueMaxLength),
+			"choose a shorter name")
 	}
 }
 

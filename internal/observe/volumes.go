@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,5 +52,17 @@ func volumeSource(s corev1.VolumeSource) (kind, source string) {
 	case s.CSI != nil:
 		return "CSI", s.CSI.Driver
 	}
-	return "Volume", ""
+	return kindOf(s), ""
+}
+
+// kindOf is the name of the source that is set: Kubernetes adds kinds, and all of them
+// have a field of their name.
+func kindOf(s corev1.VolumeSource) string {
+	v := reflect.ValueOf(s)
+	for i := range v.NumField() {
+		if field := v.Field(i); field.Kind() == reflect.Pointer && !field.IsNil() {
+			return v.Type().Field(i).Name
+		}
+	}
+	return "Volume"
 }

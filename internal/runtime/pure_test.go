@@ -199,3 +199,14 @@ func TestStepsAreReportedOnce(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestPodTroubleNamesAFailingInitContainer(t *testing.T) {
+	waiting := func(reason, message string) []corev1.ContainerStatus {
+		return []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}}}
+	}
+	pod := corev1.Pod{Status: corev1.PodStatus{InitContainerStatuses: waiting("ImagePullBackOff", "no such image"), ContainerStatuses: waiting("PodInitializing", "")}}
+	pod.Name = "cloudcore-x"
+	if got, want := podTrouble(pod), "pod cloudcore-x: ImagePullBackOff no such image"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

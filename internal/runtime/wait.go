@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -102,7 +103,8 @@ func podTrouble(pod corev1.Pod) string {
 			return fmt.Sprintf("pod %s is not scheduled: %s", pod.Name, condition.Message)
 		}
 	}
-	for _, status := range pod.Status.ContainerStatuses {
+	// An init container that fails keeps the others from starting.
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		w := status.State.Waiting
 		if w == nil || w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" {
 			continue

@@ -901,6 +901,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Allocation: {
+            /** @description Sum of the limits; it may be over 100 percent */
+            limits: string;
+            /** Format: int64 */
+            limitsPercent?: number;
+            /** @description Sum of the requests of all pods that have not ended, as a quantity */
+            requests: string;
+            /**
+             * Format: int64
+             * @description Of what is allocatable; absent for extended resources
+             */
+            requestsPercent?: number;
+            /** @description cpu, memory, ephemeral-storage, then hugepages and extended resources */
+            resource: string;
+        };
         Amount: {
             /** Format: int64 */
             cpuNanoCores: number;
@@ -1279,14 +1294,22 @@ export interface components {
         LeavePlan: {
             /** @description Pods of DaemonSets, which go with the node */
             daemonSets: string[];
-            /** @description The enrolment through which edge-watcher retires it */
+            /** @description The enrollment through which edge-watcher retires the node */
             enrollment?: string;
             /** @description Pods that are evicted, namespace/name */
             evicted: string[];
-            /** @description Pods whose emptyDir data is lost */
+            /** @description Those of the evicted pods whose emptyDir data is lost */
             localData: string[];
-            /** @description The node is Ready; else only force helps */
+            /** @description Static pods, which end only on the device */
+            mirror: string[];
+            /** @description The node is Ready. A node that is not cannot end its pods, and nobody waits for them */
             online: boolean;
+            /** @description Pods whose eviction the API server refuses at present; empty, too, when you may not evict pods */
+            refused: components["schemas"]["PodRefusal"][];
+            /** @description What a retirement that has begun waits for */
+            retiring?: string;
+            /** @description Those of the evicted pods that have no controller: they are gone for good */
+            unmanaged: string[];
         };
         LeaveRequest: {
             /** @description The node's name, typed again */
@@ -1379,6 +1402,8 @@ export interface components {
             /** @description InternalIP */
             address?: string;
             allocatable: components["schemas"]["Amount"];
+            /** @description As kubectl describe node shows them. Absent when the user may not list pods */
+            allocated?: components["schemas"]["Allocation"][];
             annotations: {
                 [key: string]: string;
             };
@@ -1536,8 +1561,19 @@ export interface components {
             state: string;
         };
         PodCount: {
+            /**
+             * Format: int64
+             * @description Pods that have not ended
+             */
+            active: number;
+            /** @description Sum of their limits */
+            limits: components["schemas"]["Amount"];
+            /** @description Sum of the requests of the active pods, as kubectl describe node adds them up */
             requested: components["schemas"]["Amount"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Pods in phase Running
+             */
             running: number;
             /** Format: int64 */
             total: number;
@@ -1568,20 +1604,36 @@ export interface components {
             owner?: string;
             priority?: string;
             qos?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Containers and sidecars that are ready
+             */
             ready: number;
+            /**
+             * Format: date-time
+             * @description When the last of the restarts was
+             */
+            restarted?: string;
             /** Format: int32 */
             restarts: number;
             scheduler?: string;
-            /** @description Phase, or why it is not running: CrashLoopBackOff, Terminating … */
+            /** @description As kubectl's STATUS: Running, Init:0/1, CrashLoopBackOff, Terminating … */
             status: string;
             tolerations: string[];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Containers and sidecars
+             */
             total: number;
             uid: string;
             volumes: components["schemas"]["Volume"][];
             /** @description Kind/name of what the pod belongs to in the end, such as Deployment/web */
             workload?: string;
+        };
+        PodRefusal: {
+            /** @description namespace/name */
+            pod: string;
+            reason: string;
         };
         PodRow: {
             /** @description Label app.kubernetes.io/name or app */
@@ -1596,13 +1648,24 @@ export interface components {
             /** @description Kind/name of the controller */
             owner?: string;
             qos?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Containers and sidecars that are ready
+             */
             ready: number;
+            /**
+             * Format: date-time
+             * @description When the last of the restarts was
+             */
+            restarted?: string;
             /** Format: int32 */
             restarts: number;
-            /** @description Phase, or why it is not running: CrashLoopBackOff, Terminating … */
+            /** @description As kubectl's STATUS: Running, Init:0/1, CrashLoopBackOff, Terminating … */
             status: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Containers and sidecars
+             */
             total: number;
             usage: components["schemas"]["Usage"];
         };

@@ -3,7 +3,7 @@ import { Table, Tbody, Td, Th, Thead, Tr } from './table';
 import { useEffect, useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
-import { ago, dateTime } from '../lib/format';
+import { dateTime, humanDuration } from '../lib/format';
 import { Empty } from './states';
 
 /** Name and value pairs. */
@@ -30,15 +30,26 @@ export function useNow(every = 5_000): number {
   return now;
 }
 
-/** How long ago something was; the exact time on hover. */
-export function Age({ at }: { at: string | undefined }) {
-  const { i18n } = useTranslation();
+/** How long something has been, as kubectl writes ages; the exact time on hover. */
+export function Age({ at, ago }: { at: string | undefined; ago?: boolean }) {
+  const { t, i18n } = useTranslation();
   const now = useNow();
   if (!at || at.startsWith('0001')) return <>—</>;
+  const age = humanDuration(now - Date.parse(at));
   return (
     <time dateTime={at} title={dateTime(at, i18n.language)} className="ew-nowrap">
-      {ago(at, now, i18n.language)}
+      {ago ? t('common.ago', { age }) : age}
     </time>
+  );
+}
+
+/** How often containers restarted and when they last did, such as "3 (5m ago)". */
+export function Restarts({ pod }: { pod: Pick<Schemas['PodRow'], 'restarts' | 'restarted'> }) {
+  if (!pod.restarted) return <>{pod.restarts}</>;
+  return (
+    <span className="ew-nowrap">
+      {pod.restarts} (<Age at={pod.restarted} ago />)
+    </span>
   );
 }
 

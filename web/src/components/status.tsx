@@ -43,14 +43,17 @@ export function Tunnel({ node }: { node: Schemas['Node'] | Schemas['NodeDetail']
 }
 
 const goodPods = new Set(['Running', 'Succeeded', 'Completed']);
-const waitingPods = new Set(['Pending', 'ContainerCreating', 'Terminating']);
+const waitingPods = new Set(['Pending', 'ContainerCreating', 'PodInitializing', 'SchedulingGated', 'Terminating']);
+const initProgress = /^Init:\d+\/\d+$/;
 
-/** Status of a pod: the usual words translated, reasons as kubectl would print them. */
+/** Status of a pod: the usual words translated, the others as kubectl prints them. */
 export function PodStatus({ status }: { status: string }) {
   const { t, i18n } = useTranslation();
   const key = `pod.states.${status}`;
-  const color: Color = goodPods.has(status) ? 'green' : waitingPods.has(status) ? 'blue' : 'red';
-  return <Tag color={color} text={i18n.exists(key) ? t(key) : status} />;
+  const waits = waitingPods.has(status) || initProgress.test(status);
+  const color: Color = goodPods.has(status) ? 'green' : waits ? 'blue' : 'red';
+  // A status such as "Init:0/1" holds the separator of namespaces.
+  return <Tag color={color} text={/^[A-Za-z]+$/.test(status) && i18n.exists(key) ? t(key) : status} />;
 }
 
 /** State of a container. */

@@ -41,16 +41,33 @@ export function hourAndMinute(ms: number, language: string): string {
   return new Intl.DateTimeFormat(language, { timeStyle: 'short' }).format(ms);
 }
 
-const steps: [Intl.RelativeTimeFormatUnit, number][] = [
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
-  ['second', 1],
-];
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+const year = 365 * day;
 
-/** How long ago, in the largest unit that fits. */
-export function ago(iso: string, now: number, language: string): string {
-  const seconds = (Date.parse(iso) - now) / 1000;
-  const [unit, size] = steps.find(([, s]) => Math.abs(seconds) >= s) ?? ['second', 1];
-  return new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' }).format(Math.trunc(seconds / size), unit);
+/**
+ * A duration as kubectl writes it, such as "5m30s" or "2d4h": two units while the first one
+ * is small. ages.json has examples, which are checked against Kubernetes' own code as well.
+ */
+export function humanDuration(ms: number): string {
+  // Clocks that differ by less than two seconds do not matter.
+  if (ms <= -2 * second) return '<invalid>';
+  if (ms < 2 * minute) return `${whole(Math.max(ms, 0), second)}s`;
+  if (ms < 10 * minute) return pair(ms, minute, 'm', second, 's');
+  if (ms < 3 * hour) return `${whole(ms, minute)}m`;
+  if (ms < 8 * hour) return pair(ms, hour, 'h', minute, 'm');
+  if (ms < 2 * day) return `${whole(ms, hour)}h`;
+  if (ms < 8 * day) return pair(ms, day, 'd', hour, 'h');
+  if (ms < 2 * year) return `${whole(ms, day)}d`;
+  if (ms < 8 * year) return pair(ms, year, 'y', day, 'd');
+  return `${whole(ms, year)}y`;
+}
+
+const whole = (ms: number, unit: number) => Math.floor(ms / unit);
+
+function pair(ms: number, unit: number, name: string, small: number, smallName: string): string {
+  const rest = whole(ms % unit, small);
+  return `${whole(ms, unit)}${name}${rest === 0 ? '' : `${rest}${smallName}`}`;
 }

@@ -1,12 +1,13 @@
-import { Alert, Button, Checkbox, Content, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, NumberInput, TextInput } from '@patternfly/react-core';
+import { Alert, Button, Checkbox, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, NumberInput, TextInput } from '@patternfly/react-core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
-import { api, data, type Schemas } from '../../api/client';
+import { api, data } from '../../api/client';
 import { leavePlanQuery } from '../../api/queries';
 import { Operation } from '../../components/operation';
 import { InlineError, Loaded } from '../../components/states';
+import { Plan } from './leave-plan';
 
 /** Asks for the node's name, then retires it and shows how that goes. */
 export function Leave({ cluster, node, close }: { cluster: string; node: string; close: () => void }) {
@@ -85,18 +86,5 @@ export function Leave({ cluster, node, close }: { cluster: string; node: string;
         </Button>
       </ModalFooter>
     </Modal>
-  );
-}
-
-function Plan({ plan }: { plan: Schemas['LeavePlan'] }) {
-  const { t } = useTranslation();
-  return (
-    <Content>
-      {!plan.online && <Alert component="p" variant="warning" isInline title={t('leave.offline')} />}
-      <p>{t('leave.evicted', { count: plan.evicted.length })}</p>
-      {plan.evicted.length > 0 && <p className="ew-mono">{plan.evicted.join(', ')}</p>}
-      {plan.daemonSets.length > 0 && <p>{t('leave.daemonSets', { list: plan.daemonSets.join(', ') })}</p>}
-      {plan.localData.length > 0 && <p>{t('leave.localData', { list: plan.localData.join(', ') })}</p>}
-    </Content>
   );
 }

@@ -95,7 +95,7 @@ const Row = memo(function Row({ cluster, node: n, grouped, podsCause, ...place }
       </Td>
       {grouped && <Td dataLabel={t('nodes.columns.group')}>{n.group ?? '—'}</Td>}
       <Td dataLabel={t('nodes.columns.heartbeat')}>
-        <Age at={n.heartbeat} />
+        <Age at={n.heartbeat} ago />
       </Td>
       <Td dataLabel={t('nodes.columns.taints')}>{n.taints.length === 0 ? '—' : n.taints.map(taintText).join(', ')}</Td>
     </Tr>

@@ -13,6 +13,7 @@ import { NodeState, Tunnel } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { bytes, cores } from '../../lib/format';
 import { PodTable } from '../pods/pods';
+import { Allocated } from './allocated';
 import { EditMetadata } from './edit-metadata';
 import { Leave } from './leave';
 import { NodeMonitoring } from './monitoring';
@@ -139,7 +140,7 @@ function Overview({ node }: { node: Schemas['NodeDetail'] }) {
                 [t('node.os'), node.osImage],
                 [t('node.kernel'), node.kernel],
                 [t('node.runtime'), node.containerRuntime],
-                [t('node.heartbeat'), <Age key="h" at={node.heartbeat} />],
+                [t('node.heartbeat'), <Age key="h" at={node.heartbeat} ago />],
                 [t('node.created'), <Age key="c" at={node.created} />],
               ]}
             />
@@ -154,8 +155,6 @@ function Overview({ node }: { node: Schemas['NodeDetail'] }) {
               rows={[
                 [t('metrics.cpuUsed'), <Cpu key="cpu" usage={node.usage} of={node.allocatable.cpuNanoCores} />],
                 [t('metrics.memoryUsed'), <Memory key="mem" usage={node.usage} of={node.allocatable.memoryBytes} />],
-                [t('metrics.cpuRequested'), node.pods && t('metrics.cores', { value: cores(node.pods.requested.cpuNanoCores, lang) })],
-                [t('metrics.memoryRequested'), node.pods && bytes(node.pods.requested.memoryBytes, lang)],
                 [t('metrics.cpuAllocatable'), t('metrics.cores', { value: cores(node.allocatable.cpuNanoCores, lang) })],
                 [t('metrics.memoryAllocatable'), bytes(node.allocatable.memoryBytes, lang)],
                 [t('nodes.columns.pods'), node.pods && t('nodes.podCount', { running: node.pods.running, total: node.pods.total })],
@@ -164,6 +163,16 @@ function Overview({ node }: { node: Schemas['NodeDetail'] }) {
           </CardBody>
         </Card>
       </GridItem>
+      {node.allocated && (
+        <GridItem>
+          <Card>
+            <CardTitle component="h2">{t('node.allocated')}</CardTitle>
+            <CardBody>
+              <Allocated rows={node.allocated} />
+            </CardBody>
+          </Card>
+        </GridItem>
+      )}
       <GridItem>
         <Card>
           <CardTitle component="h2">{t('conditions.title')}</CardTitle>

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { podEventsQuery, podQuery, podYamlQuery } from '../../api/queries';
-import { Age, Events, Facts, Pairs } from '../../components/detail';
+import { Age, Events, Facts, Pairs, Restarts } from '../../components/detail';
 import { useParam } from '../../components/list-state';
 import { PageHead } from '../../components/page';
 import { InlineError, Loaded } from '../../components/states';
@@ -112,7 +112,7 @@ function Details({ pod, where }: { pod: Schemas['PodDetail']; where: Where }) {
             [t('pod.ip'), pod.ip],
             [t('pod.node'), pod.node && <Link to={`/clusters/${where.cluster}/nodes/${pod.node}`}>{pod.node}</Link>],
             [t('pod.nodeIP'), pod.nodeIP],
-            [t('pod.restarts'), String(pod.restarts)],
+            [t('pod.restarts'), <Restarts key="r" pod={pod} />],
             [t('pod.qos'), pod.qos],
             [t('pod.owner'), pod.owner],
             [t('pod.created'), dateTime(pod.created, i18n.language)],

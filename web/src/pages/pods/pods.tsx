@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useParams } from 'react-router';
 import type { Schemas } from '../../api/client';
 import { nodesQuery, podsQuery } from '../../api/queries';
-import { Age } from '../../components/detail';
+import { Age, Restarts } from '../../components/detail';
 import { compare, useParam, useSort } from '../../components/list-state';
 import { PageHead } from '../../components/page';
 import { Empty, Loaded, NoMatch } from '../../components/states';
@@ -113,7 +113,9 @@ export function PodTable({ cluster, pods }: { cluster: string; pods: Pod[] }) {
                   <PodStatus status={p.status} /> {p.ready}/{p.total}
                 </Td>
                 <Td dataLabel={t('pods.columns.node')}>{p.node ? <Link to={`/clusters/${cluster}/nodes/${p.node}`}>{p.node}</Link> : '—'}</Td>
-                <Td dataLabel={t('pods.columns.restarts')}>{p.restarts}</Td>
+                <Td dataLabel={t('pods.columns.restarts')}>
+                  <Restarts pod={p} />
+                </Td>
                 <Td dataLabel={t('pods.columns.cpu')}>
                   <Cpu usage={p.usage} />
                 </Td>
