@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -91,16 +92,19 @@ func cordonAll(cordoned bool) func(context.Context, nodework.Clients, []string, 
 		done = "cordoned"
 	}
 	return func(ctx context.Context, c nodework.Clients, nodes []string, w io.Writer) error {
+		var failed error
 		for _, node := range nodes {
-			if _, err := c.EdgeNode(ctx, node); err != nil {
-				return err
+			_, err := c.EdgeNode(ctx, node)
+			if err == nil {
+				err = c.Cordon(ctx, node, cordoned)
 			}
-			if err := c.Cordon(ctx, node, cordoned); err != nil {
-				return fmt.Errorf("node %s: %w", node, err)
+			if err != nil { // the other nodes are changed all the same
+				failed = errors.Join(failed, fmt.Errorf("%s not %s: %w", node, done, err))
+				continue
 			}
 			fmt.Fprintf(w, "%s %s\n", node, done)
 		}
-		return nil
+		return failed
 	}
 }
 

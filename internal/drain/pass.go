@@ -9,15 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 const (
-	// atOnce bounds the evictions that are under way together.
-	atOnce = 8
 	// maxReason bounds what one pod adds to a message, in bytes.
 	maxReason = 300
 	// maxLine bounds what all pods together add to a message, in bytes.
@@ -37,48 +34,38 @@ type Left struct {
 
 // Pass asks every pod that has to go to go, once, and returns those that are still there,
 // ordered by name. An error that one pod meets is that pod's reason and keeps no other
-// pod; Pass itself cannot fail. Evictions that have not been answered when ctx ends are
-// given up.
+// pod, so Pass itself cannot fail. All are asked at once, as kubectl drain does: a request
+// that hangs takes nobody's turn. Requests that have no answer when ctx ends are given up.
 //
 // nodeReady tells whether the node can end its pods. Nobody confirms the end of a pod on
 // a dead node; it is collected once the Node is gone.
 func Pass(ctx context.Context, pods []corev1.Pod, nodeReady bool, evict Evict) []Left {
-	var (
-		mu    sync.Mutex
-		left  []Left
-		group errgroup.Group
-	)
-	group.SetLimit(atOnce)
+	answers := make([]*Left, len(pods))
+	var asked sync.WaitGroup
 	for i := range pods {
 		pod := &pods[i]
-		fate := Of(pod)
-		ending := !pod.DeletionTimestamp.IsZero()
+		fate, ending := Of(pod), !pods[i].DeletionTimestamp.IsZero()
 		switch {
-		case fate == Finished && !ending:
-			group.Go(func() error {
-				// Nothing depends on it: the pod has ended, and goes with the node otherwise.
-				_ = evict(ctx, pod)
-				return nil
-			})
-		case !fate.Leaves(), ending && !nodeReady:
-		case ending:
-			mu.Lock()
-			left = append(left, Left{Pod: nameOf(pod)})
-			mu.Unlock()
+		case ending && fate.Leaves() && nodeReady:
+			answers[i] = &Left{Pod: nameOf(pod)}
+		case ending, !fate.Leaves() && fate != Finished:
 		default:
-			group.Go(func() error {
+			asked.Go(func() {
 				err := evict(ctx, pod)
-				if apierrors.IsNotFound(err) {
-					return nil
+				// A finished pod goes with the node if not before.
+				if fate != Finished && !apierrors.IsNotFound(err) {
+					answers[i] = &Left{Pod: nameOf(pod), Reason: reasonOf(err)}
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				left = append(left, Left{Pod: nameOf(pod), Reason: reasonOf(err)})
-				return nil
 			})
 		}
 	}
-	_ = group.Wait() // no function of the group returns an error
+	asked.Wait()
+	var left []Left
+	for _, answer := range answers {
+		if answer != nil {
+			left = append(left, *answer)
+		}
+	}
 	slices.SortFunc(left, func(a, b Left) int { return strings.Compare(a.Pod, b.Pod) })
 	return left
 }

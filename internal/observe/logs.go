@@ -127,8 +127,7 @@ func (k *KubeLogs) State(ctx context.Context, o LogOptions) (ContainerState, err
 
 // returns tells whether a container that does not run will be started.
 func returns(pod *corev1.Pod, c *Container) bool {
-	over := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-	if pod.DeletionTimestamp != nil || over {
+	if pod.DeletionTimestamp != nil || ended(pod) {
 		return false
 	}
 	if c.State != "terminated" {

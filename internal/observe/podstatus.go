@@ -57,7 +57,7 @@ func podStatusOf(p *corev1.Pod) podStatus {
 	switch {
 	case p.Status.Reason == nodeLost:
 		out.status = "Unknown"
-	case p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed:
+	case !ended(p):
 		out.status = "Terminating"
 	}
 	return out

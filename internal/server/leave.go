@@ -64,6 +64,14 @@ func (s *Server) leaveNode(ctx context.Context, in *leaveInput) (*acceptedOutput
 	options := nodework.LeaveOptions{Timeout: time.Duration(in.Body.TimeoutSeconds) * time.Second, Force: in.Body.Force}
 	sess := callOf(ctx).sess
 	return s.begin("leave", in.Cluster, in.Cluster+"/"+in.Node, sess.user, func(ctx context.Context, report func(OperationStep)) error {
+		ctx, cancel := leaveContext(ctx, options.Timeout)
+		defer cancel()
 		return c.nodes().Leave(ctx, in.Node, options, inOrder(report))
 	})
+}
+
+// leaveContext lasts beyond the drain timeout, which may be longer than operationLimit:
+// an operation that ends before would neither force nor say which pods are left.
+func leaveContext(operation context.Context, drainTimeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(operation), operationLimit+drainTimeout)
 }

@@ -1,7 +1,6 @@
 import { render, screen } from '@testing-library/react';
-import i18next from 'i18next';
 import { beforeAll, expect, test } from 'vitest';
-import { startI18n } from '../lib/i18n';
+import { setLanguage, startI18n } from '../lib/i18n';
 import { Age, Restarts } from './detail';
 import { PodStatus } from './status';
 
@@ -10,10 +9,10 @@ beforeAll(() => startI18n('en'));
 const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000 - 60_000).toISOString();
 
 test.each([
-  ['en', '2d2h', '4d4h ago', '3 (2d2h ago)'],
-  ['zh', '2d2h', '4d4h 前', '3 (2d2h 前)'],
+  ['en' as const, '2d2h', '4d4h ago', '3 (2d2h ago)'],
+  ['zh' as const, '2d2h', '4d4h 前', '3 (2d2h 前)'],
 ])('ages in %s are as kubectl writes them', async (language, age, heartbeat, restarts) => {
-  await i18next.changeLanguage(language);
+  await setLanguage(language);
   const { container } = render(
     <>
       <p>
@@ -31,7 +30,7 @@ test.each([
     </>,
   );
   expect([...container.querySelectorAll('p')].map((p) => p.textContent)).toEqual([age, heartbeat, restarts, '0']);
-  await i18next.changeLanguage('en');
+  await setLanguage('en');
 });
 
 test('statuses that are not one word are shown as kubectl prints them', () => {
