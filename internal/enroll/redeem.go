@@ -118,7 +118,8 @@ func newStatusToken(e *v1alpha1.EdgeEnrollment) (string, error) {
 // Lookup is what a device may know of an enrolment before it joins.
 func Lookup(spec *v1alpha1.EdgeEnrollmentSpec) wire.Lookup {
 	return wire.Lookup{NodeName: spec.NodeName, NodeIP: spec.NodeIP, Arch: spec.Arch, CloudCore: CloudCore(spec.CloudCore),
-		RuntimeEndpoint: spec.RuntimeEndpoint, CgroupDriver: spec.CgroupDriver}
+		RuntimeEndpoint: spec.RuntimeEndpoint, CgroupDriver: spec.CgroupDriver,
+		MetaServer: spec.Components.EdgeMesh, EventBus: spec.Components.EventBus}
 }
 
 // CloudCore in the words of package wire.

@@ -3,15 +3,12 @@ package cri
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -20,15 +17,14 @@ const DefaultEndpoint = "unix:///run/containerd/containerd.sock"
 
 const (
 	callTimeout = 10 * time.Second
-	stopTimeout = 40 * time.Second
-	// podUID is the label that a kubelet puts on every pod sandbox it makes.
-	podUID = "io.kubernetes.pod.uid"
 )
 
 // Client of one runtime.
 type Client struct {
 	conn    *grpc.ClientConn
 	runtime cri.RuntimeServiceClient
+	// socket is the endpoint's file.
+	socket string
 }
 
 // Dial makes a client; it connects with the first call. endpoint is
@@ -44,7 +40,7 @@ func Dial(endpoint string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the container runtime at %s: %w", endpoint, err)
 	}
-	return &Client{conn: conn, runtime: cri.NewRuntimeServiceClient(conn)}, nil
+	return &Client{conn: conn, runtime: cri.NewRuntimeServiceClient(conn), socket: strings.TrimPrefix(endpoint, "unix://")}, nil
 }
 
 // Close ends the connection.
@@ -59,58 +55,4 @@ func (c *Client) Version(ctx context.Context) (name, version, api string, err er
 		return "", "", "", fmt.Errorf("asking the container runtime for its version: %w", err)
 	}
 	return v.GetRuntimeName(), v.GetRuntimeVersion(), v.GetRuntimeApiVersion(), nil
-}
-
-// CgroupDriver is "cgroupfs" or "systemd", or empty when the runtime is too old
-// to tell.
-func (c *Client) CgroupDriver(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	r, err := c.runtime.RuntimeConfig(ctx, &cri.RuntimeConfigRequest{})
-	if status.Code(err) == codes.Unimplemented {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("asking the container runtime for its cgroup driver: %w", err)
-	}
-	if r.GetLinux().GetCgroupDriver() == cri.CgroupDriver_SYSTEMD {
-		return "systemd", nil
-	}
-	return "cgroupfs", nil
-}
-
-// RemovePods stops and removes every pod that a kubelet made, and nothing else
-// that runs there. It returns how many there were.
-func (c *Client) RemovePods(ctx context.Context) (int, error) {
-	listCtx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	list, err := c.runtime.ListPodSandbox(listCtx, &cri.ListPodSandboxRequest{})
-	if err != nil {
-		return 0, fmt.Errorf("listing the pods of the container runtime: %w", err)
-	}
-	var errs []error
-	removed := 0
-	for _, pod := range list.GetItems() {
-		if pod.GetLabels()[podUID] == "" {
-			continue
-		}
-		if err := c.removePod(ctx, pod.GetId()); err != nil {
-			errs = append(errs, fmt.Errorf("pod %s/%s: %w", pod.GetMetadata().GetNamespace(), pod.GetMetadata().GetName(), err))
-			continue
-		}
-		removed++
-	}
-	return removed, errors.Join(errs...)
-}
-
-func (c *Client) removePod(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	if _, err := c.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil {
-		return fmt.Errorf("stopping: %w", err)
-	}
-	if _, err := c.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: id}); err != nil {
-		return fmt.Errorf("removing: %w", err)
-	}
-	return nil
 }

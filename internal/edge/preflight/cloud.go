@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,11 +24,13 @@ const (
 // cloud looks at CloudCore from the device.
 func (f Facts) cloud() Probe {
 	c := f.CloudCore
+	f.System = f.System.complete()
 	p := Probe{ID: "cloudcore", Title: "CloudCore at " + c.Host, Run: f.resolve}
 	p.Below = append(p.Below, Probe{ID: "cloudcore.https", Title: "certificate port " + strconv.Itoa(c.CertPort), Run: f.reach(c.CertPort),
 		Below: []Probe{
 			{ID: "cloudcore.clock", Title: "clock", Run: f.clock},
 			{ID: "cloudcore.ca", Title: "certificate authority", Run: f.authority},
+			{ID: "cloudcore.mtu", Title: "large packets", Run: f.largePackets},
 		}})
 	p.Below = append(p.Below, Probe{ID: "cloudcore.websocket", Title: "WebSocket port " + strconv.Itoa(c.WebSocketPort), Run: f.reach(c.WebSocketPort)})
 	if c.TunnelPort > 0 {
@@ -38,9 +42,9 @@ func (f Facts) cloud() Probe {
 func (f Facts) resolve(ctx context.Context) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	addrs, err := net.DefaultResolver.LookupHost(ctx, f.CloudCore.Host)
+	addrs, err := f.System.Resolve(ctx, f.CloudCore.Host)
 	if err != nil {
-		return fail(err.Error(), "check the device's DNS (/etc/resolv.conf), or enrol with CloudCore's IP address")
+		return fail(err.Error(), "check the device's DNS (/etc/resolv.conf), or enroll the node with CloudCore's IP address")
 	}
 	return pass(fmt.Sprint(addrs))
 }
@@ -53,7 +57,7 @@ func (f Facts) reach(port int) func(context.Context) Outcome {
 	return func(ctx context.Context) Outcome {
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", f.address(port))
 		if err != nil {
-			return fail(err.Error(), fmt.Sprintf("open TCP port %d from this device to %s in the firewall, and map it to CloudCore", port, f.CloudCore.Host))
+			return fail(err.Error(), fmt.Sprintf("open TCP port %d from this device to %s in the firewall, and map it to CloudCore", port, f.CloudCore.Host)+f.pastProxy())
 		}
 		if err := conn.Close(); err != nil {
 			return fail(err.Error(), "try again")
@@ -62,14 +66,26 @@ func (f Facts) reach(port int) func(context.Context) Outcome {
 	}
 }
 
-// cloudHub gets CloudHub's CA and its idea of the time. Whom it speaks to is not
-// checked here: that is what the answer is compared for.
-func (f Facts) cloudHub(ctx context.Context) (ca []byte, date time.Time, err error) {
+// pastProxy is said where a proxy makes people believe that everything goes through it.
+func (f Facts) pastProxy() string {
+	if f.System.env("https_proxy", "HTTPS_PROXY") == "" {
+		return ""
+	}
+	return "; EdgeCore does not use this shell's proxy"
+}
+
+// cloudHub gets CloudHub's CA and its idea of the time, with a request that is
+// larger by so many bytes. Whom it speaks to is not checked here: that is what the
+// answer is compared for.
+func (f Facts) cloudHub(ctx context.Context, padding int) (ca []byte, date time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+f.address(f.CloudCore.CertPort)+"/ca.crt", nil)
 	if err != nil {
 		return nil, date, fmt.Errorf("asking CloudHub: %w", err)
+	}
+	if padding > 0 {
+		req.Header.Set("Edgeway-Padding", strings.Repeat("x", padding))
 	}
 	t := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
 	res, err := (&http.Client{Transport: t}).Do(req)
@@ -89,12 +105,45 @@ func (f Facts) cloudHub(ctx context.Context) (ca []byte, date time.Time, err err
 	return ca, date, nil
 }
 
-func (f Facts) clock(ctx context.Context) Outcome {
-	_, date, err := f.cloudHub(ctx)
-	if err != nil {
-		return fail(err.Error(), "check that the certificate port belongs to CloudHub's HTTPS service")
+// hubRemedy tells a port of something else from packets that get lost.
+func hubRemedy(err error) string {
+	if timedOut(err) {
+		return "the port takes connections, but no answer came: see whether large packets are lost on the way (MTU of a VPN; ping -M do -s 1400), and whether a proxy or firewall holds the connection"
 	}
-	skew := time.Since(date).Round(time.Second)
+	return "check that the certificate port belongs to CloudHub's HTTPS service"
+}
+
+func timedOut(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// padding makes a request that does not fit into two packets of Ethernet.
+const padding = 4000
+
+// largePackets: where a path swallows full packets and says nothing, small requests
+// work and EdgeCore's reports do not arrive.
+func (f Facts) largePackets(ctx context.Context) Outcome {
+	if _, _, err := f.cloudHub(ctx, 0); err != nil {
+		return Outcome{Status: Skipped, Detail: "CloudHub does not answer small ones either"}
+	}
+	_, _, err := f.cloudHub(ctx, padding)
+	switch {
+	case err == nil:
+		return pass("")
+	case timedOut(err):
+		return fail("a small request is answered, one of 4000 bytes is not",
+			"packets of full size are lost on the way: lower the MTU of this device's interface (ip link set DEV mtu 1400, or less), or let the router clamp MSS")
+	}
+	return unknown(err.Error(), "see with: ping -M do -s 1400 "+f.CloudCore.Host)
+}
+
+func (f Facts) clock(ctx context.Context) Outcome {
+	_, date, err := f.cloudHub(ctx, 0)
+	if err != nil {
+		return fail(err.Error(), hubRemedy(err))
+	}
+	skew := f.System.Now().Sub(date).Round(time.Second)
 	if skew.Abs() > maxSkew {
 		return fail(fmt.Sprintf("this device's clock is off by %s", skew), "set the clock, best with NTP; certificates are not valid otherwise")
 	}
@@ -105,9 +154,9 @@ func (f Facts) authority(ctx context.Context) Outcome {
 	if f.CA == nil {
 		return Outcome{Status: Skipped, Detail: "compared once the code is redeemed"}
 	}
-	got, _, err := f.cloudHub(ctx)
+	got, _, err := f.cloudHub(ctx, 0)
 	if err != nil {
-		return fail(err.Error(), "check that the certificate port belongs to CloudHub's HTTPS service")
+		return fail(err.Error(), hubRemedy(err))
 	}
 	block, _ := pem.Decode(f.CA)
 	if block == nil || !bytes.Equal(block.Bytes, got) {

@@ -1,19 +1,6 @@
 package preflight
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/edgeway-io/edgeway/internal/edge/cri"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
@@ -21,10 +8,16 @@ import (
 // Facts are what the probes need to know.
 type Facts struct {
 	Layout paths.Layout
+	// System is the device; the zero value is this one.
+	System System
 	// RuntimeEndpoint, empty for containerd's.
 	RuntimeEndpoint string
 	// CgroupDriver wanted; empty when it does not matter.
 	CgroupDriver string
+	// NodeIP that the node will have; empty when it is not known yet.
+	NodeIP string
+	// MetaServer and EventBus are parts of EdgeCore that this node will run.
+	MetaServer, EventBus bool
 	// Resuming lets an interrupted join of ours find its own files.
 	Resuming bool
 	// CloudCore to reach; nil when it is not known yet.
@@ -33,28 +26,58 @@ type Facts struct {
 	CA []byte
 }
 
-const (
-	diskFail = 200 << 20
-	diskWarn = 1 << 30
-)
+// Know takes over what the console says of the node.
+func (f *Facts) Know(l *wire.Lookup) {
+	f.CloudCore, f.CgroupDriver, f.NodeIP = &l.CloudCore, l.CgroupDriver, l.NodeIP
+	f.MetaServer, f.EventBus = l.MetaServer, l.EventBus
+	if f.RuntimeEndpoint == "" {
+		f.RuntimeEndpoint = l.RuntimeEndpoint
+	}
+}
 
 // Device is every probe, as far as the facts go.
 func Device(f Facts) Probe {
+	f.System = f.System.complete()
 	root := Probe{ID: "preflight", Title: "this device can join"}
 	root.Below = []Probe{
 		{ID: "root", Title: "runs as root", Run: f.root},
-		{ID: "kernel", Title: "kernel", Run: f.kernel},
-		{ID: "hostname", Title: "host name", Run: f.hostname},
-		{ID: "cgroups", Title: "cgroups", Run: f.cgroups},
-		{ID: "disk", Title: "disk space", Run: f.disk},
-		{ID: "leftovers", Title: "no earlier join", Run: f.leftovers},
-		{ID: "ports", Title: "ports", Below: []Probe{
-			{ID: "ports.10350", Title: "port 10350 is free", Run: freePort(10350)},
-			{ID: "ports.10255", Title: "port 10255 is free", Run: freePort(10255)},
+		{ID: "kernel", Title: "kernel", Run: f.kernel, Below: f.kernelParts()},
+		{ID: "clock", Title: "clock", Run: f.clockSet},
+		{ID: "identity", Title: "identity", Below: []Probe{
+			{ID: "hostname", Title: "host name", Run: f.hostname},
+			{ID: "hostname.lookup", Title: "look-up of the host name", Run: f.ownName},
+			{ID: "machineID", Title: "machine id", Run: f.machineID},
+			{ID: "systemUUID", Title: "UUID of the board", Run: f.systemUUID},
 		}},
+		{ID: "cgroups", Title: "cgroups", Run: f.cgroups},
+		{ID: "storage", Title: "storage", Below: []Probe{
+			{ID: "disk", Title: "disk space", Run: f.disk},
+			{ID: "inodes", Title: "inodes", Run: f.inodes},
+			{ID: "volatile", Title: "filesystem outlives a boot", Run: f.volatile},
+			{ID: "programs", Title: "place for programs", Run: f.programs},
+		}},
+		{ID: "processes", Title: "processes", Below: []Probe{
+			{ID: "processes.kubelet", Title: "no kubelet", Run: f.kubelet},
+			{ID: "processes.kube-proxy", Title: "no kube-proxy", Run: f.kubeProxy},
+			{ID: "processes.other", Title: "no other Kubernetes", Run: f.otherKubelet},
+			{ID: "processes.edgecore", Title: "no other EdgeCore", Run: f.edgecore},
+		}},
+		{ID: "leftovers", Title: "no earlier join", Run: f.leftovers, Below: []Probe{
+			{ID: "leftovers.cloudcore", Title: "no CloudCore", Run: f.cloudCoreHere},
+			{ID: "leftovers.kubeadm", Title: "no cluster node", Run: f.kubeadm},
+			{ID: "leftovers.checkpoint", Title: "no kubelet checkpoint", Run: f.checkpoint},
+			{ID: "leftovers.docker", Title: "no leftovers of Docker", Run: f.docker},
+		}},
+		{ID: "network", Title: "network", Below: f.networkParts()},
+		{ID: "ports", Title: "ports", Below: f.ports()},
 		{ID: "runtime", Title: "container runtime", Run: f.runtimeSocket, Below: []Probe{
-			{ID: "runtime.cri", Title: "speaks CRI v1", Run: f.runtimeVersion},
-			{ID: "runtime.cgroupDriver", Title: "cgroup driver", Run: f.runtimeDriver},
+			{ID: "runtime.cri", Title: "speaks CRI v1", Run: f.runtimeVersion, Below: []Probe{
+				{ID: "runtime.ready", Title: "is ready", Run: f.runtimeReady},
+				{ID: "runtime.network", Title: "pod network", Run: f.runtimeNetwork},
+				{ID: "runtime.cgroupDriver", Title: "cgroup driver", Run: f.runtimeDriver},
+				{ID: "runtime.storage", Title: "image storage", Run: f.runtimeStorage},
+				{ID: "runtime.pods", Title: "no pods of an earlier kubelet", Run: f.runtimePods},
+			}},
 		}},
 	}
 	if f.CloudCore != nil {
@@ -63,172 +86,44 @@ func Device(f Facts) Probe {
 	return root
 }
 
+func (f Facts) kernelParts() []Probe {
+	return []Probe{
+		{ID: "kernel.sysctls", Title: "settings that EdgeCore writes", Run: f.sysctls},
+		{ID: "kernel.kmsg", Title: "kernel messages", Run: f.kmsg},
+		{ID: "kernel.entropy", Title: "entropy", Run: f.entropy},
+		{ID: "kernel.selinux", Title: "SELinux", Run: f.selinux},
+		{ID: "kernel.apparmor", Title: "AppArmor", Run: f.apparmor},
+	}
+}
+
+func (f Facts) networkParts() []Probe {
+	parts := []Probe{
+		{ID: "network.loopback", Title: "loopback interface", Run: f.loopback},
+		{ID: "network.mtu", Title: "MTU", Run: f.mtu},
+		{ID: "network.proxy", Title: "proxy", Run: f.proxy},
+	}
+	if f.NodeIP != "" {
+		parts = append(parts, Probe{ID: "network.nodeIP", Title: "address of the node", Run: f.nodeIP})
+	}
+	return parts
+}
+
+func (f Facts) ports() []Probe {
+	return []Probe{
+		{ID: "ports.10350", Title: "port 10350 is free", Run: f.freePort(10350, true)},
+		{ID: "ports.10255", Title: "port 10255 is free", Run: f.freePort(10255, true)},
+		{ID: "ports.10550", Title: "port 10550 (MetaServer) is free", Run: f.freePort(10550, f.MetaServer)},
+		{ID: "ports.1884", Title: "port 1884 (event bus) is free", Run: f.freePort(1884, f.EventBus)},
+	}
+}
+
 func pass(detail string) Outcome { return Outcome{Status: Pass, Detail: detail} }
+func unknown(detail, remedy string) Outcome {
+	return Outcome{Status: Unknown, Detail: detail, Remedy: remedy}
+}
 func warn(detail, remedy string) Outcome {
 	return Outcome{Status: Warn, Detail: detail, Remedy: remedy}
 }
 func fail(detail, remedy string) Outcome {
 	return Outcome{Status: Fail, Detail: detail, Remedy: remedy}
-}
-
-func (f Facts) root(context.Context) Outcome {
-	if uid := os.Geteuid(); uid != 0 {
-		return fail(fmt.Sprintf("user id is %d", uid), "run it with sudo, or as root")
-	}
-	return pass("")
-}
-
-func (f Facts) kernel(context.Context) Outcome {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return fail(err.Error(), "edgectl needs Linux")
-	}
-	release := unix.ByteSliceToString(u.Release[:])
-	var major, minor int
-	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil || major < 4 {
-		return fail(release, "use a kernel from 4.0 on")
-	}
-	if major == 4 && minor < 10 {
-		return warn(release, "today's container runtimes expect 4.10 or later; upgrade when you can")
-	}
-	return pass(release)
-}
-
-func (f Facts) hostname(context.Context) Outcome {
-	name, err := os.Hostname()
-	if err != nil || name == "" || name == "localhost" || name == "(none)" {
-		return warn(fmt.Sprintf("%q", name), "give the device a host name; the node's name does not depend on it, people do")
-	}
-	return pass(name)
-}
-
-// wantedControllers without which a kubelet does not start.
-var wantedControllers = []string{"cpu", "cpuset", "memory"}
-
-func (f Facts) cgroups(context.Context) Outcome {
-	remedy := "mount cgroups; on a Raspberry Pi add cgroup_enable=memory cgroup_memory=1 to the kernel's command line"
-	if raw, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); err == nil {
-		if missing := missingFrom(strings.Fields(string(raw))); len(missing) > 0 {
-			return fail("version 2 without controllers "+strings.Join(missing, ", "), remedy)
-		}
-		return pass("version 2")
-	}
-	var have []string
-	for _, c := range wantedControllers {
-		if entries, err := os.ReadDir(filepath.Join("/sys/fs/cgroup", c)); err == nil && len(entries) > 0 {
-			have = append(have, c)
-		}
-	}
-	if missing := missingFrom(have); len(missing) > 0 {
-		return fail("version 1 without controllers "+strings.Join(missing, ", "), remedy)
-	}
-	return pass("version 1")
-}
-
-func missingFrom(have []string) []string {
-	return slices.DeleteFunc(slices.Clone(wantedControllers), func(c string) bool { return slices.Contains(have, c) })
-}
-
-func (f Facts) disk(context.Context) Outcome {
-	// The data directory may not be there yet: its nearest parent is on the same disk.
-	dir := f.Layout.At(paths.KubeletData)
-	var s unix.Statfs_t
-	for unix.Statfs(dir, &s) != nil && dir != "/" {
-		dir = filepath.Dir(dir)
-	}
-	free := s.Bavail * uint64(s.Bsize)
-	detail := fmt.Sprintf("%d MiB free for %s", free>>20, paths.KubeletData)
-	switch {
-	case free < diskFail:
-		return fail(detail, "free at least 200 MiB, better 1 GiB for images")
-	case free < diskWarn:
-		return warn(detail, "free 1 GiB: images may not fit")
-	}
-	return pass(detail)
-}
-
-func (f Facts) leftovers(context.Context) Outcome {
-	if f.Resuming {
-		return pass("an interrupted join is taken up again")
-	}
-	var found []string
-	for _, place := range []string{paths.State, paths.Config, paths.CA, paths.Cert, paths.Key, paths.EdgeCore, paths.SystemdUnit, paths.OpenRCScript} {
-		if _, err := os.Lstat(f.Layout.At(place)); err == nil {
-			found = append(found, place)
-		}
-	}
-	if len(found) > 0 {
-		return fail("found "+strings.Join(found, ", "), "leave the old cluster first: edgectl leave, or keadm reset edge when keadm was used; then move away what is still there")
-	}
-	return pass("")
-}
-
-func freePort(port int) func(context.Context) Outcome {
-	return func(context.Context) Outcome {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if errors.Is(err, unix.EADDRINUSE) {
-			return fail("something listens on it", fmt.Sprintf("find it with: ss -ltnp 'sport = :%d', and stop it", port))
-		}
-		if err != nil {
-			return fail(err.Error(), "see whether the loopback interface is up: ip link set lo up")
-		}
-		if err := l.Close(); err != nil {
-			return fail(err.Error(), "try again")
-		}
-		return pass("")
-	}
-}
-
-func (f Facts) endpoint() string {
-	if f.RuntimeEndpoint == "" {
-		return cri.DefaultEndpoint
-	}
-	return f.RuntimeEndpoint
-}
-
-func (f Facts) runtimeSocket(context.Context) Outcome {
-	name, ok := strings.CutPrefix(f.endpoint(), "unix://")
-	if !ok {
-		return fail(f.endpoint(), "give unix:///path/to/socket")
-	}
-	info, err := os.Stat(name)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return fail("there is no socket "+name, "install and start containerd, or enrol the node with the runtime endpoint of this device")
-	}
-	return pass(f.endpoint())
-}
-
-func (f Facts) runtimeVersion(ctx context.Context) Outcome {
-	c, err := cri.Dial(f.endpoint())
-	if err != nil {
-		return fail(err.Error(), "check the runtime endpoint")
-	}
-	defer c.Close()
-	name, version, api, err := c.Version(ctx)
-	if err != nil {
-		return fail(err.Error(), "start the runtime, and enable its CRI plugin (Docker's containerd disables it in /etc/containerd/config.toml)")
-	}
-	if api != "v1" {
-		return fail(fmt.Sprintf("%s %s speaks CRI %s", name, version, api), "upgrade the runtime: containerd 1.6 or later")
-	}
-	return pass(name + " " + version)
-}
-
-func (f Facts) runtimeDriver(ctx context.Context) Outcome {
-	c, err := cri.Dial(f.endpoint())
-	if err != nil {
-		return fail(err.Error(), "check the runtime endpoint")
-	}
-	defer c.Close()
-	driver, err := c.CgroupDriver(ctx)
-	switch {
-	case err != nil:
-		return warn(err.Error(), "make sure that the runtime uses cgroup driver "+f.CgroupDriver)
-	case driver == "":
-		return pass("the runtime is too old to tell")
-	case f.CgroupDriver != "" && driver != f.CgroupDriver:
-		return fail(fmt.Sprintf("the runtime uses %s, the node is enrolled with %s", driver, f.CgroupDriver),
-			"set SystemdCgroup in the runtime's configuration accordingly, or enrol with the other driver")
-	}
-	return pass(driver)
 }

@@ -16,8 +16,10 @@ type Status string
 // What a probe can say.
 const (
 	Pass Status = "pass"
-	Warn Status = "warn"
-	Fail Status = "fail"
+	// Unknown: it could not be found out. It stops no join.
+	Unknown Status = "unknown"
+	Warn    Status = "warn"
+	Fail    Status = "fail"
 	// Skipped: its parent failed, or there is nothing to look at.
 	Skipped Status = "skipped"
 )
@@ -27,7 +29,7 @@ type Outcome struct {
 	Status Status `json:"status"`
 	// Detail is what was found.
 	Detail string `json:"detail,omitempty"`
-	// Remedy says what to do; set with Warn and Fail.
+	// Remedy says what to do; set with Unknown, Warn and Fail.
 	Remedy string `json:"remedy,omitempty"`
 }
 
@@ -80,7 +82,7 @@ func skip(p Probe) Report {
 }
 
 func worst(reports []Report) Status {
-	rank := map[Status]int{Skipped: 0, Pass: 1, Warn: 2, Fail: 3}
+	rank := map[Status]int{Skipped: 0, Pass: 1, Unknown: 2, Warn: 3, Fail: 4}
 	w := Skipped
 	for _, r := range reports {
 		if rank[r.Status] > rank[w] {
@@ -91,12 +93,17 @@ func worst(reports []Report) Status {
 }
 
 // Failures are the failed probes themselves, without their headings.
-func (r Report) Failures() []Report {
+func (r Report) Failures() []Report { return r.with(Fail) }
+
+// Doubts are the probes that warn or do not know, without their headings.
+func (r Report) Doubts() []Report { return append(r.with(Warn), r.with(Unknown)...) }
+
+func (r Report) with(s Status) []Report {
 	var out []Report
 	for _, below := range r.Below {
-		out = append(out, below.Failures()...)
+		out = append(out, below.with(s)...)
 	}
-	if r.Status == Fail && len(out) == 0 {
+	if r.Status == s && len(out) == 0 {
 		out = append(out, r)
 	}
 	return out
@@ -107,12 +114,12 @@ func (r Report) Text(w io.Writer) error { return r.text(w, 0) }
 
 func (r Report) text(w io.Writer, depth int) error {
 	indent := strings.Repeat("  ", depth)
-	line := fmt.Sprintf("%s%-7s %s", indent, "["+string(r.Status)+"]", r.Title)
+	line := fmt.Sprintf("%s%-9s %s", indent, "["+string(r.Status)+"]", r.Title)
 	if r.Detail != "" {
 		line += ": " + r.Detail
 	}
 	if r.Remedy != "" {
-		line += "\n" + indent + "        → " + r.Remedy
+		line += "\n" + indent + "          → " + r.Remedy
 	}
 	if _, err := fmt.Fprintln(w, line); err != nil {
 		return fmt.Errorf("writing the report: %w", err)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -46,13 +48,13 @@ func TestFreePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := l.Addr().(*net.TCPAddr).Port
-	if o := freePort(port)(t.Context()); o.Status != Fail || o.Remedy == "" {
+	if o := (Facts{}).freePort(uint16(port), true)(t.Context()); o.Status != Fail || o.Remedy == "" {
 		t.Errorf("a used port gives %+v", o)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if o := freePort(port)(t.Context()); o.Status != Pass {
+	if o := (Facts{}).freePort(uint16(port), true)(t.Context()); o.Status != Pass {
 		t.Errorf("a free port gives %+v", o)
 	}
 }
@@ -118,5 +120,72 @@ func TestLeftovers(t *testing.T) {
 	f := Facts{Layout: paths.Layout{Root: t.TempDir()}}
 	if o := f.leftovers(t.Context()); o.Status != Pass {
 		t.Errorf("a clean device gives %+v", o)
+	}
+}
+
+// TestPacketsThatGetLost puts a path in front of CloudHub that swallows what is
+// larger than a few packets, as one with a small MTU and no ICMP does.
+func TestPacketsThatGetLost(t *testing.T) {
+	hub := cloudHub(t, 0, []byte("ca"))
+	for name, test := range map[string]struct {
+		limit int64
+		want  Status
+	}{
+		"everything arrives": {1 << 20, Pass},
+		"large ones do not":  {4000, Fail},
+		"small ones neither": {100, Skipped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			port := narrow(t, net.JoinHostPort(hub.Host, strconv.Itoa(hub.CertPort)), test.limit)
+			f := Facts{CloudCore: &wire.CloudCore{Host: "127.0.0.1", CertPort: port}}
+			if got := f.largePackets(ctx); got.Status != test.want {
+				t.Errorf("got %+v, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// narrow leads to an address and passes on so many bytes of each connection.
+func narrow(t *testing.T, to string, limit int64) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = errors.Join(client.Close(), server.Close()) })
+			go func() { _, _ = io.Copy(server, io.LimitReader(client, limit)) }() // ends with the connection
+			go func() { _, _ = io.Copy(client, server) }()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestUnknownIsNeverPass(t *testing.T) {
+	says := func(o Outcome) func(context.Context) Outcome { return func(context.Context) Outcome { return o } }
+	r := Run(t.Context(), Probe{ID: "all", Below: []Probe{
+		{ID: "good", Run: says(pass(""))},
+		{ID: "dark", Run: says(unknown("nobody knows", "look")), Below: []Probe{{ID: "below", Run: says(pass(""))}}},
+	}})
+	if r.Status != Unknown || r.Below[1].Below[0].Status != Pass {
+		t.Errorf("got %+v", r)
+	}
+	if d := r.Doubts(); len(d) != 1 || d[0].ID != "dark" {
+		t.Errorf("the doubts are %+v", d)
+	}
+	if f := r.Failures(); len(f) != 0 {
+		t.Errorf("the failures are %+v", f)
 	}
 }

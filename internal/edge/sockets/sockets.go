@@ -15,47 +15,71 @@ import (
 	"strings"
 )
 
-// established is the state's number in /proc/net/tcp (include/net/tcp_states.h).
-const established = "01"
+// States by their numbers in /proc/net/tcp (include/net/tcp_states.h).
+const (
+	established = "01"
+	listen      = "0A"
+)
 
 // Connected tells whether this host has an established TCP connection to one of
 // the ends.
 func Connected(ends []netip.AddrPort) (bool, error) {
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(table)
-		if errors.Is(err, fs.ErrNotExist) {
+	found := false
+	err := tables("", func(local, remote netip.AddrPort, state string) {
+		found = found || state == established && slices.Contains(ends, remote)
+	})
+	return found, err
+}
+
+// Listening lists the TCP addresses and ports on which this host listens. root holds
+// its proc directory, empty for the host itself.
+func Listening(root string) ([]netip.AddrPort, error) {
+	var out []netip.AddrPort
+	err := tables(root, func(local, _ netip.AddrPort, state string) {
+		if state == listen {
+			out = append(out, local)
+		}
+	})
+	return out, err
+}
+
+type visitor func(local, remote netip.AddrPort, state string)
+
+func tables(root string, visit visitor) error {
+	for i, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		f, err := os.Open(root + table)
+		if errors.Is(err, fs.ErrNotExist) && i > 0 {
 			continue // no IPv6
 		}
 		if err != nil {
-			return false, fmt.Errorf("reading this host's connections: %w", err)
+			return fmt.Errorf("reading this host's connections: %w", err)
 		}
-		found, err := find(f, ends)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return false, fmt.Errorf("reading %s: %w", table, err)
-		}
-		if found {
-			return true, nil
+		if err := errors.Join(walk(f, visit), f.Close()); err != nil {
+			return fmt.Errorf("reading %s: %w", table, err)
 		}
 	}
-	return false, nil
+	return nil
 }
 
-func find(table io.Reader, ends []netip.AddrPort) (bool, error) {
+// walk passes over lines that are no sockets, such as the headline.
+func walk(table io.Reader, visit visitor) error {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 4 || fields[3] != established {
+		if len(fields) < 4 || !strings.Contains(fields[1], ":") {
 			continue
+		}
+		local, err := parse(fields[1])
+		if err != nil {
+			return err
 		}
 		remote, err := parse(fields[2])
 		if err != nil {
-			return false, err
+			return err
 		}
-		if slices.Contains(ends, remote) {
-			return true, nil
-		}
+		visit(local, remote, fields[3])
 	}
-	return false, lines.Err()
+	return lines.Err()
 }
 
 // parse reads ADDRESS:PORT as the kernel prints it: hexadecimal, the address in

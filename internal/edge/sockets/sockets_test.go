@@ -3,6 +3,8 @@ package sockets
 import (
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -40,4 +42,36 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%q gives %s", text, got)
 		}
 	}
+}
+
+// TestListening asks the real kernel about listeners that the test makes.
+func TestListening(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := netip.MustParseAddrPort(l.Addr().String())
+		if found, err := Listening(""); err != nil || !slices.Contains(found, at) {
+			t.Errorf("%s is not in %v, %v", at, found, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := Listening(""); err != nil || slices.Contains(found, at) {
+			t.Errorf("%s is closed and in %v, %v", at, found, err)
+		}
+	}
+}
+
+func FuzzWalk(f *testing.F) {
+	f.Add("  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 0\n")
+	f.Fuzz(func(t *testing.T, table string) {
+		err := walk(strings.NewReader(table), func(local, remote netip.AddrPort, _ string) {
+			if !local.IsValid() || !remote.IsValid() {
+				t.Errorf("%v %v", local, remote)
+			}
+		})
+		_ = err // any text may be refused
+	})
 }

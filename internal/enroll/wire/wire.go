@@ -89,6 +89,9 @@ type Lookup struct {
 	RuntimeEndpoint string `json:"runtimeEndpoint,omitempty"`
 	// CgroupDriver is empty when the device shall find out.
 	CgroupDriver string `json:"cgroupDriver,omitempty"`
+	// MetaServer and EventBus are parts of EdgeCore that the node will run.
+	MetaServer bool `json:"metaServer,omitempty"`
+	EventBus   bool `json:"eventBus,omitempty"`
 }
 
 // CloudCore is where it listens, as seen from the device. A port of 0 is off.
