@@ -42,7 +42,7 @@ func (c *common) preflight() *cobra.Command {
 		if err := checkOutput(*output); err != nil {
 			return err
 		}
-		facts.Layout = paths.Layout{Root: c.root}
+		facts.Layout = paths.Layout{Root: c.root}.Writable()
 		tell := func(error) {}
 		if f.server != "" {
 			var err error
@@ -82,10 +82,7 @@ func askConsole(cmd *cobra.Command, f *consoleFlags, facts *preflight.Facts) (te
 	if err != nil {
 		return nil, err
 	}
-	facts.CloudCore, facts.CgroupDriver = &l.CloudCore, l.CgroupDriver
-	if facts.RuntimeEndpoint == "" {
-		facts.RuntimeEndpoint = l.RuntimeEndpoint
-	}
+	facts.Know(l)
 	return func(why error) {
 		report := device.ReportOf(why)
 		report.Code = code
@@ -158,23 +155,30 @@ func (c *common) logs() *cobra.Command {
 }
 
 func (c *common) leave() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use:   "leave",
 		Short: "Stop EdgeCore and its pods, and remove what the join brought",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := c.device()
-			if err != nil {
-				return err
-			}
-			err = d.Leave(cmd.Context())
-			if errors.Is(err, journal.ErrNotJoined) {
-				// Leaving twice is as good as once.
-				_, err = fmt.Fprintln(cmd.ErrOrStderr(), "edgectl:", err)
-			}
-			return err
-		},
+		Long: `Stops EdgeCore, removes its keys and certificates, ends its pods and removes what the
+join brought. A step that fails keeps no other: what is left is listed with a way to
+remove it, the exit code is 1, and leave may be run again. With --force leave tries
+each step once, tells what is left, and forgets it.`,
+		Args: cobra.NoArgs,
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "give up what cannot be removed, and end with 0")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		d, err := c.device()
+		if err != nil {
+			return err
+		}
+		err = d.Leave(cmd.Context(), force)
+		if errors.Is(err, journal.ErrNotJoined) {
+			// Leaving twice is as good as once.
+			_, err = fmt.Fprintln(cmd.ErrOrStderr(), "edgectl:", err)
+		}
+		return err
+	}
+	return cmd
 }
 
 func (c *common) start() *cobra.Command {
@@ -193,13 +197,17 @@ func (c *common) start() *cobra.Command {
 }
 
 func (c *common) supervise() *cobra.Command {
-	return &cobra.Command{
+	at := paths.Layout{}
+	cmd := &cobra.Command{
 		Use:    "supervise",
 		Short:  "Run EdgeCore and start it again whenever it ends",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return service.Supervise(cmd.Context(), paths.Layout{Root: c.root})
+			at.Root = c.root
+			return service.Supervise(cmd.Context(), at)
 		},
 	}
+	cmd.Flags().StringVar(&at.Programs, "programs", "", "directory of edgecore and edgectl")
+	return cmd
 }

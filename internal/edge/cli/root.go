@@ -21,19 +21,27 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
-// Exit codes of edgectl.
+// Exit codes of edgectl. docs/user-guide.md promises them to scripts; the installer
+// adds 5 for an edgectl that could not be fetched.
 const (
 	exitOK        = 0
 	exitFailed    = 1
 	exitUsage     = 2
 	exitPreflight = 3
+	// exitNotThere: the device has joined, but is not as far as --wait asks.
+	exitNotThere = 4
 )
+
+// mask of the files that edgectl makes: EdgeCore and people must be able to read what
+// is meant for them, whatever the umask of the shell is. Keys have their own mode.
+const mask = 0o022
 
 // errUsage is wrapped by everything that the caller typed wrong.
 var errUsage = errors.New("usage")
 
 // Main runs edgectl and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	syscall.Umask(mask)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	cmd := root()
@@ -53,8 +61,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
 	case errors.Is(err, errUsage):
 		return exitUsage
+	case errors.Is(err, device.ErrSpent):
+		return exitFailed // whatever it was, the code cannot be used again
 	case errors.Is(err, device.ErrPreflight):
 		return exitPreflight
+	case errors.Is(err, device.ErrNotThere):
+		return exitNotThere
 	}
 	return exitFailed
 }

@@ -29,6 +29,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,7 +53,7 @@ import (
 // edgeCoreScript stands for EdgeCore: it tells the cluster that it is there.
 const edgeCoreScript = `#!/bin/sh
 echo "edgecore runs with $*"
-touch "$(dirname "$2")/../../../registered"
+if [ -d /var/site ]; then touch /var/site/registered; else touch "$(dirname "$2")/../../../registered"; fi
 trap 'exit 0' TERM
 while :; do sleep 0.1; done
 `
@@ -129,15 +131,22 @@ func enrolAll(env *testscript.Env, c client.Client, server *httptest.Server, art
 		env.Setenv(name, code)
 	}
 	pin := console.Pin(server.Certificate())
-	line, err := enroll.JoinCommand(enroll.CommandParams{ConsoleURL: server.URL, Pin: pin, EdgectlSHA256: artifacts.EdgectlSHA256(runtime.GOARCH)}, env.Getenv("CODE"))
-	if err != nil {
-		return err
+	proxy := newProxy(server.Listener.Addr().String())
+	env.Defer(proxy.Close)
+	// The second address is known to the proxy alone.
+	for name, address := range map[string]string{"LINE": server.URL, "FARLINE": "https://console.test"} {
+		line, err := enroll.JoinCommand(enroll.CommandParams{ConsoleURL: address, Pin: pin, EdgectlSHA256: artifacts.EdgectlSHA256(runtime.GOARCH)}, env.Getenv("CODE"))
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, line)
 	}
-	env.Setenv("LINE", line)
+	env.Setenv("PROXY", proxy.URL)
+	env.Setenv("SOCKET", strings.TrimPrefix(endpoint, "unix://"))
 	env.Setenv("SERVER", server.URL)
 	env.Setenv("PIN", pin)
 	// What depends on the machine that runs the tests and not on edgectl.
-	env.Setenv("IGNORE", "ports.10350,ports.10255,disk,cgroups")
+	env.Setenv("IGNORE", "ports.10350,ports.10255,disk,inodes,cgroups,processes.kubelet,processes.kube-proxy,processes.edgecore,leftovers.cloudcore,kernel.sysctls,kernel.kmsg,network.loopback,leftovers.checkpoint")
 	return nil
 }
 
@@ -272,7 +281,7 @@ func serveCRI(env *testscript.Env, socket string) error {
 	}
 	s := grpc.NewServer()
 	runtimev1.RegisterRuntimeServiceServer(s, &criServer{dir: env.WorkDir, pods: map[string]*runtimev1.PodSandbox{
-		"ours":   {Id: "ours", Metadata: &runtimev1.PodSandboxMetadata{Name: "app"}, Labels: map[string]string{"io.kubernetes.pod.uid": "1"}},
+		"ours":   {Id: "ours", Metadata: &runtimev1.PodSandboxMetadata{Namespace: "default", Name: "app"}, Labels: map[string]string{"io.kubernetes.pod.uid": "1"}},
 		"theirs": {Id: "theirs", Metadata: &runtimev1.PodSandboxMetadata{Name: "other"}},
 	}})
 	go func() { _ = s.Serve(l) }() // ends with Stop
@@ -294,7 +303,11 @@ func (s *criServer) ListPodSandbox(context.Context, *runtimev1.ListPodSandboxReq
 	return out, nil
 }
 
-func (*criServer) StopPodSandbox(context.Context, *runtimev1.StopPodSandboxRequest) (*runtimev1.StopPodSandboxResponse, error) {
+// StopPodSandbox fails as containerd does when the network plugins are gone.
+func (s *criServer) StopPodSandbox(context.Context, *runtimev1.StopPodSandboxRequest) (*runtimev1.StopPodSandboxResponse, error) {
+	if _, err := os.Stat(filepath.Join(s.dir, "cni-gone")); err == nil {
+		return nil, status.Error(codes.Unknown, `failed to destroy network for sandbox "ours": plugin type="bridge" failed (delete): failed to find plugin "bridge" in path [/opt/cni/bin]`)
+	}
 	return &runtimev1.StopPodSandboxResponse{}, nil
 }
 

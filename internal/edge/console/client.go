@@ -178,7 +178,7 @@ func (c *Client) post(ctx context.Context, path string, in, out any) error {
 func (c *Client) do(req *http.Request, out any) error {
 	res, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("asking the console: %w", err)
+		return fmt.Errorf("asking the console: %w", explain(err, time.Now()))
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusNoContent && out == nil {
@@ -196,9 +196,25 @@ func (c *Client) do(req *http.Request, out any) error {
 func refusal(res *http.Response) error {
 	var e wire.Error
 	err := json.NewDecoder(io.LimitReader(res.Body, wire.MaxBody)).Decode(&e)
-	if err != nil || e.Code == "" {
+	if err != nil || e.Code == "" || strings.TrimSpace(e.Message) == "" {
 		return &wire.Error{Code: wire.Internal, Message: "the server answered " + res.Status,
 			Remedy: "check that --server is the console's address"}
 	}
 	return &e
+}
+
+// explain adds a remedy where the error makes its cause probable.
+func explain(err error, now time.Time) error {
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("%w; this device's clock says %s: set it if that is wrong", err, now.UTC().Format(time.RFC3339))
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w; give the console's key with --pin, as the line from the console does, or add its certificate authority to this device", err)
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return fmt.Errorf("%w; the proxy comes from https_proxy: check it, or name the console's host in no_proxy", err)
+	}
+	return err
 }

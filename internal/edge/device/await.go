@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/edgeway-io/edgeway/internal/edge/edgelog"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
@@ -36,6 +38,7 @@ func (r *joining) arrive(ctx context.Context) error { return r.origin.arrive(ctx
 func (o *consoleOrigin) arrive(ctx context.Context, r *joining) error {
 	deadline := time.Now().Add(r.Timeout)
 	var last, why string
+	look := time.Now().Add(lookAtOutput)
 	for {
 		s, err := o.client.Status(ctx, r.granted.StatusToken)
 		if err != nil && ctx.Err() != nil {
@@ -54,8 +57,11 @@ func (o *consoleOrigin) arrive(ctx context.Context, r *joining) error {
 				return err
 			}
 		}
-		if time.Now().After(deadline) {
-			return r.tooLate(last, why)
+		if now := time.Now(); now.After(deadline) {
+			return r.tooLate(ctx, why)
+		} else if now.After(look) {
+			r.tellTrouble(ctx)
+			look = now.Add(lookAtOutput)
 		}
 		select {
 		case <-ctx.Done():
@@ -69,7 +75,7 @@ func (o *consoleOrigin) arrive(ctx context.Context, r *joining) error {
 // a failure is no reason to tear it down.
 func (r *joining) settle(s *wire.Status) (done bool, err error) {
 	if s.Phase == "Refused" || s.Phase == "Retired" || s.Phase == "Expired" {
-		return true, fmt.Errorf("the enrolment is %s: create a new one in the console", s.Phase)
+		return true, fmt.Errorf("the enrollment is %s: create a new one in the console", s.Phase)
 	}
 	if reached(s.Phase, "Registered") && !r.journal.Complete {
 		if err := r.complete(); err != nil {
@@ -92,13 +98,42 @@ func (r *joining) because(s *wire.Status, before string) string {
 	return ""
 }
 
-func (r *joining) tooLate(last, why string) error {
+// tooLate gives EdgeCore's own reason where it is a known one: that is nearer to the
+// cause than what the cluster sees.
+func (r *joining) tooLate(ctx context.Context, why string) error {
+	if trouble, ok := r.trouble(ctx); ok && (trouble.Cause != "" || why == "") {
+		why = trouble.String()
+	} else if ok {
+		why += "; " + trouble.String()
+	}
 	if why != "" {
 		why = ": " + why
 	}
 	if !r.journal.Complete {
 		return fmt.Errorf("%w (%s)%s", errNotRegistered, r.Timeout, why)
 	}
-	r.say("%s, waited %s for %s%s", ErrNotThere, r.Timeout, r.Wait, why)
-	return nil
+	return fmt.Errorf("%w (waited %s for %s)%s; EdgeCore goes on trying: see edgectl status", ErrNotThere, r.Timeout, r.Wait, why)
+}
+
+const (
+	// outputLines of EdgeCore are looked at for its trouble, every lookAtOutput.
+	outputLines  = 400
+	lookAtOutput = 5 * time.Second
+)
+
+// tellTrouble tells a new trouble of EdgeCore's once.
+func (r *joining) tellTrouble(ctx context.Context) {
+	trouble, ok := r.trouble(ctx)
+	if ok && trouble != r.told {
+		r.told = trouble
+		r.say("  %s", trouble)
+	}
+}
+
+func (r *joining) trouble(ctx context.Context) (edgelog.Finding, bool) {
+	var output strings.Builder
+	if err := r.service.Log(ctx, &output, r.output); err != nil {
+		return edgelog.Finding{}, false // the service itself is looked at elsewhere
+	}
+	return edgelog.First(output.String())
 }

@@ -18,8 +18,12 @@ func (r *joining) binaries(ctx context.Context) error {
 	if err := r.edgeCore(ctx); err != nil {
 		return err
 	}
-	if err := r.install(paths.Edgectl, func(w io.Writer) error { return copyFile(r.Self, w) }); err != nil {
+	if err := r.install(r.At.Edgectl(), func(w io.Writer) error { return copyFile(r.Self, w) }); err != nil {
 		return err
+	}
+	if r.At.Programs != "" {
+		r.say("/usr/local is read-only: edgectl is %s", r.At.Edgectl())
+		return nil
 	}
 	// Somebody's own edgectl in the path may stay.
 	err := r.journal.Claim(paths.EdgectlLink)
@@ -29,7 +33,7 @@ func (r *joining) binaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Symlink(paths.Edgectl, r.At.At(paths.EdgectlLink)); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Symlink(r.At.Edgectl(), r.At.At(paths.EdgectlLink)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("linking %s: %w", paths.EdgectlLink, err)
 	}
 	return nil
@@ -37,13 +41,13 @@ func (r *joining) binaries(ctx context.Context) error {
 
 func (r *joining) edgeCore(ctx context.Context) error {
 	switch {
-	case r.EdgeCore == r.At.At(paths.EdgeCore):
+	case r.EdgeCore == r.At.At(r.At.EdgeCore()):
 		// Given where it belongs: used as it is, and not removed on leaving.
 		return nil
 	case r.EdgeCore != "":
-		return r.install(paths.EdgeCore, func(w io.Writer) error { return copyFile(r.EdgeCore, w) })
+		return r.install(r.At.EdgeCore(), func(w io.Writer) error { return copyFile(r.EdgeCore, w) })
 	}
-	return r.install(paths.EdgeCore, func(w io.Writer) error { return r.origin.edgeCore(ctx, r, w) })
+	return r.install(r.At.EdgeCore(), func(w io.Writer) error { return r.origin.edgeCore(ctx, r, w) })
 }
 
 // install writes beside the place and renames when everything, a checksum too,

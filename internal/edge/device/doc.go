@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
@@ -20,18 +21,25 @@ var ErrOtherNode = errors.New("this device has joined already: run edgectl leave
 // ErrInterrupted is wrapped when the join was ended from outside.
 var ErrInterrupted = errors.New("the join was interrupted")
 
-// errSpent is joined to what failed after the code was redeemed.
-var errSpent = errors.New("the join code is used up: give this join up in the console and begin again there")
+// ErrSpent is joined to what failed after the code was redeemed.
+var ErrSpent = errors.New("the join code is used up: give this join up in the console and begin again there")
 
 // PreflightError carries the failed probes.
 type PreflightError struct {
 	Report preflight.Report
+	// Ignored are the IDs of probes whose failure does not count.
+	Ignored []string
+}
+
+// Failures are the probes that keep the device from joining.
+func (e *PreflightError) Failures() []preflight.Report {
+	return slices.DeleteFunc(e.Report.Failures(), func(r preflight.Report) bool { return slices.Contains(e.Ignored, r.ID) })
 }
 
 // Error lists what failed with its remedies.
 func (e *PreflightError) Error() string {
 	text := ErrPreflight.Error()
-	for _, f := range e.Report.Failures() {
+	for _, f := range e.Failures() {
 		text += fmt.Sprintf("\n  %s: %s\n    → %s", f.Title, f.Detail, f.Remedy)
 	}
 	return text

@@ -9,9 +9,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/edgeway-io/edgeway/internal/edge/cri"
+	"github.com/edgeway-io/edgeway/internal/edge/edgelog"
 	"github.com/edgeway-io/edgeway/internal/edge/journal"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/edge/preflight"
@@ -49,6 +53,10 @@ type joining struct {
 	granted *grant
 	service service.Manager
 	key     []byte
+	// output of EdgeCore since this join started it.
+	output service.Part
+	// told is the trouble of EdgeCore's that was told last.
+	told edgelog.Finding
 }
 
 // Join makes an edge node of the device. It may be repeated: a join that is
@@ -59,10 +67,11 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) error {
 	if err != nil {
 		return err
 	}
-	j, err := journal.Load(d.At)
+	j, err := d.load()
 	resuming := err == nil
 	switch {
 	case errors.Is(err, journal.ErrNotJoined):
+		d.At = d.At.Writable()
 		j = journal.New(d.At)
 	case err != nil:
 		return err
@@ -73,7 +82,11 @@ func (d *Device) Join(ctx context.Context, o JoinOptions) error {
 	if err := run.prepare(ctx, resuming); err != nil {
 		return run.failed(interrupted(ctx, err))
 	}
-	if err := run.steps(ctx); err != nil {
+	err = run.steps(ctx)
+	if errors.Is(err, ErrNotThere) {
+		return err // it has joined
+	}
+	if err != nil {
 		err = interrupted(ctx, err)
 		return errors.Join(run.failed(errors.Join(err, run.undo(err))), run.spent())
 	}
@@ -86,7 +99,7 @@ func (r *joining) spent() error {
 	if r.granted == nil || r.Bundle != nil {
 		return nil
 	}
-	return errSpent
+	return ErrSpent
 }
 
 // interrupted names the reason where it was a person or a shutdown.
@@ -127,45 +140,39 @@ func (r *joining) prepare(ctx context.Context, resuming bool) error {
 	if r.lookup.Arch != r.Arch {
 		return &PreflightError{Report: preflight.Report{ID: "arch", Title: "architecture", Outcome: preflight.Outcome{Status: preflight.Fail,
 			Detail: fmt.Sprintf("this device is %s, the node is enrolled as %s", r.Arch, r.lookup.Arch),
-			Remedy: "enrol the node with the device's architecture"}}}
+			Remedy: "enroll the node with the device's architecture"}}}
 	}
-	return r.check(ctx, r.facts(resuming))
+	report := preflight.Run(ctx, preflight.Device(r.facts(resuming)))
+	for _, x := range report.Doubts() {
+		r.say("%s: %s: %s\n    → %s", x.Status, x.Title, x.Detail, x.Remedy)
+	}
+	return r.judge(report)
 }
 
 func (r *joining) facts(resuming bool) preflight.Facts {
-	return preflight.Facts{Layout: r.At, RuntimeEndpoint: r.lookup.RuntimeEndpoint, CgroupDriver: r.lookup.CgroupDriver,
-		Resuming: resuming, CloudCore: &r.lookup.CloudCore}
+	f := preflight.Facts{Layout: r.At, Resuming: resuming}
+	f.Know(r.lookup)
+	return f
 }
 
-func (r *joining) check(ctx context.Context, f preflight.Facts) error {
-	report := preflight.Run(ctx, preflight.Device(f))
-	var failed bool
+// judge refuses a device with a failure that is not ignored.
+func (r *joining) judge(report preflight.Report) error {
 	for _, x := range report.Failures() {
-		if r.ignored(x.ID) {
+		if slices.Contains(r.Ignore, x.ID) {
 			r.say("ignored: %s: %s", x.Title, x.Detail)
-			continue
 		}
-		failed = true
 	}
-	if failed {
-		return &PreflightError{Report: report}
+	if err := (&PreflightError{Report: report, Ignored: r.Ignore}); len(err.Failures()) > 0 {
+		return err
 	}
 	return nil
-}
-
-func (r *joining) ignored(id string) bool {
-	for _, x := range r.Ignore {
-		if x == id {
-			return true
-		}
-	}
-	return false
 }
 
 // steps change the device; each is recorded before it is made.
 func (r *joining) steps(ctx context.Context) error {
 	j := r.journal
 	j.NodeName, j.Server, j.Pin, j.RuntimeEndpoint = r.lookup.NodeName, r.Server, r.Pin, r.lookup.RuntimeEndpoint
+	j.Programs = r.At.Programs
 	if err := j.Save(); err != nil {
 		return err
 	}
@@ -216,11 +223,20 @@ func (r *joining) verify(ctx context.Context) error {
 		return errors.New("the console sent no usable certificate authority")
 	}
 	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
-		return fmt.Errorf("the certificate is not usable (is this device's clock right?): %w", err)
+		return fmt.Errorf("the certificate is not usable: %w%s", err, clockRemedy(err))
 	}
 	f := r.facts(true)
 	f.CA = []byte(r.granted.CA)
-	return r.check(ctx, f)
+	return r.judge(preflight.Run(ctx, preflight.Device(f)))
+}
+
+// clockRemedy speaks of the clock only where the certificate's time is what is wrong.
+func clockRemedy(err error) string {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return "; this device's clock says " + time.Now().UTC().Format(time.RFC3339) + ": set it if that is wrong"
+	}
+	return ""
 }
 
 func (r *joining) files(ctx context.Context) error {
@@ -259,8 +275,8 @@ func (r *joining) cgroupDriver(ctx context.Context) (string, error) {
 	defer c.Close()
 	driver, err := c.CgroupDriver(ctx)
 	if err != nil || driver == "" {
-		r.say("the runtime does not tell its cgroup driver; taking cgroupfs")
-		return "cgroupfs", nil
+		r.say("the runtime does not tell its cgroup driver; taking %s", cri.Cgroupfs)
+		return cri.Cgroupfs, nil
 	}
 	return driver, nil
 }
@@ -281,6 +297,7 @@ func (r *joining) start(ctx context.Context) error {
 		return err
 	}
 	r.say("starting EdgeCore (%s)", r.service.Name())
+	r.output = service.Now(r.At, outputLines)
 	return r.service.Start(ctx)
 }
 
@@ -288,6 +305,9 @@ func (r *joining) start(ctx context.Context) error {
 // so it may be gone when it is removed.
 func (r *joining) claimRun() error {
 	err := r.journal.Claim(paths.PIDFile)
+	if errors.Is(err, unix.EROFS) {
+		return nil // it goes into the state directory
+	}
 	if errors.Is(err, journal.ErrForeign) {
 		if rerr := os.Remove(r.At.At(paths.PIDFile)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			return fmt.Errorf("removing a stale %s: %w", paths.PIDFile, rerr)
@@ -303,14 +323,16 @@ func (r *joining) undo(why error) error {
 	r.say("the join failed and is undone")
 	if errors.Is(why, errNotRegistered) {
 		var log bytes.Buffer
-		if err := r.service.Log(context.Background(), &log, 15); err == nil && log.Len() > 0 {
+		part := r.output
+		part.Lines = 15
+		if err := r.service.Log(context.Background(), &log, part); err == nil && log.Len() > 0 {
 			r.say("EdgeCore's last lines:\n%s", log.String())
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit+podsLimit)
 	defer cancel()
-	if err := r.clear(ctx, r.journal); err != nil {
-		return fmt.Errorf("undoing the join (run edgectl leave to try again): %w", err)
+	if err := r.clear(ctx, r.journal, false); err != nil {
+		return fmt.Errorf("undoing the join: %w\nrun edgectl leave to try again, or edgectl leave --force to give it up", err)
 	}
 	return nil
 }

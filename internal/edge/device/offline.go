@@ -75,7 +75,7 @@ func (o *bundleOrigin) arrive(ctx context.Context, r *joining) error {
 		case err != nil:
 			return err
 		case !connected && now.After(deadline):
-			return fmt.Errorf("%w (%s): EdgeCore is not connected to CloudHub", errNotRegistered, r.Timeout)
+			return r.tooLate(ctx, "EdgeCore is not connected to CloudHub")
 		case !connected:
 			since = time.Time{}
 		case since.IsZero():

@@ -40,7 +40,7 @@ func ReportOf(why error) wire.ReportRequest {
 		return wire.ReportRequest{Message: strings.ReplaceAll(why.Error(), "\n", "; ")}
 	}
 	var out wire.ReportRequest
-	for _, f := range checks.Report.Failures() {
+	for _, f := range checks.Failures() {
 		out.Checks = append(out.Checks, wire.FailedCheck{ID: f.ID, Title: f.Title, Detail: f.Detail, Remedy: f.Remedy})
 	}
 	return out

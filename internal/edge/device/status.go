@@ -34,7 +34,7 @@ type Status struct {
 
 // Status looks at the device and asks the console.
 func (d *Device) Status(ctx context.Context) (*Status, error) {
-	j, err := journal.Load(d.At)
+	j, err := d.load()
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func expiry(name string) time.Time {
 
 // Start starts EdgeCore of a device that has joined.
 func (d *Device) Start(ctx context.Context) error {
-	j, err := journal.Load(d.At)
+	j, err := d.load()
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (d *Device) Start(ctx context.Context) error {
 
 // Logs writes the last lines of EdgeCore's output.
 func (d *Device) Logs(ctx context.Context, w io.Writer, lines int) error {
-	j, err := journal.Load(d.At)
+	j, err := d.load()
 	if err != nil {
 		return err
 	}
@@ -112,5 +112,5 @@ func (d *Device) Logs(ctx context.Context, w io.Writer, lines int) error {
 	if err != nil {
 		return fmt.Errorf("EdgeCore has not been started by this join: %w", err)
 	}
-	return m.Log(ctx, w, lines)
+	return m.Log(ctx, w, service.Part{Lines: lines})
 }

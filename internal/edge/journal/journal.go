@@ -18,6 +18,9 @@ import (
 // ErrNotJoined is returned by Load when the device has no state of ours.
 var ErrNotJoined = errors.New("this device has not joined a cluster with edgectl")
 
+// ErrRecord is wrapped when the record is there and cannot be read.
+var ErrRecord = errors.New("the record of the join cannot be read")
+
 // ErrForeign is wrapped when a join would overwrite somebody else's file.
 var ErrForeign = errors.New("was there before and is not ours")
 
@@ -34,6 +37,8 @@ type Record struct {
 	Service         string `json:"service,omitempty"`
 	RuntimeEndpoint string `json:"runtimeEndpoint,omitempty"`
 	CgroupRoot      string `json:"cgroupRoot,omitempty"`
+	// Programs is the directory of edgecore and edgectl; empty for /usr/local.
+	Programs string `json:"programs,omitempty"`
 	// Files, Dirs and Trees that the join made, in that order of making. A tree is a
 	// directory that was empty or absent: all that is in it now came with EdgeCore.
 	Files []string `json:"files"`
@@ -50,20 +55,53 @@ type Journal struct {
 // New starts a journal for a device that has none.
 func New(at paths.Layout) *Journal { return &Journal{at: at} }
 
-// Load reads the device's journal; ErrNotJoined when there is none.
+// Assume makes the journal of a join whose record was lost: everything at the usual
+// places is taken for ours, as only a device with a record has a state directory.
+func Assume(at paths.Layout, service string) *Journal {
+	j := New(at)
+	j.Service = service
+	j.Files = append(paths.Identity(), paths.Config, at.EdgeCore(), at.Edgectl(), paths.EdgectlLink, paths.SystemdUnit, paths.OpenRCScript, paths.PIDFile)
+	j.Trees = paths.Trees()
+	return j
+}
+
+// Load reads the device's journal; ErrNotJoined when there is none, ErrRecord when
+// it cannot be read.
 func Load(at paths.Layout) (*Journal, error) {
 	raw, err := os.ReadFile(at.At(paths.State))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotJoined
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the state of the join: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	j := New(at)
 	if err := json.Unmarshal(raw, &j.Record); err != nil {
-		return nil, fmt.Errorf("reading the state of the join in %s: %w", at.At(paths.State), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrRecord, at.At(paths.State), err)
 	}
+	if err := j.check(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrRecord, at.At(paths.State), err)
+	}
+	j.at.Programs = j.Programs
 	return j, nil
+}
+
+// check refuses places that no join makes: a damaged record must not have "/" emptied.
+func (j *Journal) check() error {
+	for _, place := range slices.Concat(j.Files, j.Dirs) {
+		if !filepath.IsAbs(place) || filepath.Clean(place) != place || place == "/" {
+			return fmt.Errorf("%q is no place of a join", place)
+		}
+	}
+	for _, tree := range j.Trees {
+		if !slices.Contains(paths.Trees(), tree) {
+			return fmt.Errorf("%q is no directory of EdgeCore", tree)
+		}
+	}
+	if j.Programs != "" && j.Programs != paths.VarPrograms {
+		return fmt.Errorf("%q is no directory of programs", j.Programs)
+	}
+	return nil
 }
 
 // Save writes the record, whole or not at all.

@@ -13,15 +13,16 @@ import (
 // unitName of EdgeCore, the same as keadm gives it: a device has only one.
 const unitName = "edgecore"
 
-type systemd struct{}
+type systemd struct{ at paths.Layout }
 
+// %s is EdgeCore with its arguments.
 const systemdUnit = `[Unit]
 Description=KubeEdge EdgeCore
 Wants=network-online.target
 After=network-online.target containerd.service
 
 [Service]
-ExecStart=` + paths.EdgeCore + ` --config ` + paths.Config + `
+ExecStart=%s --config ` + paths.Config + `
 Restart=always
 RestartSec=5
 # Pods outlive a restart of EdgeCore.
@@ -36,8 +37,8 @@ WantedBy=multi-user.target
 
 func (*systemd) Name() string { return Systemd }
 
-func (*systemd) Files() []File {
-	return []File{{Place: paths.SystemdUnit, Data: []byte(systemdUnit), Mode: 0o644}}
+func (s *systemd) Files() []File {
+	return []File{{Place: paths.SystemdUnit, Data: fmt.Appendf(nil, systemdUnit, s.at.EdgeCore()), Mode: 0o644}}
 }
 
 func (*systemd) Start(ctx context.Context) error {
@@ -59,8 +60,12 @@ func (*systemd) Running(ctx context.Context) (bool, error) {
 	return succeeded(ctx, "systemctl", "is-active", "--quiet", unitName)
 }
 
-func (*systemd) Log(ctx context.Context, w io.Writer, lines int) error {
-	cmd := exec.CommandContext(ctx, "journalctl", "--no-pager", "-u", unitName, "-n", strconv.Itoa(lines))
+func (*systemd) Log(ctx context.Context, w io.Writer, part Part) error {
+	args := []string{"--no-pager", "-u", unitName, "-n", strconv.Itoa(part.Lines)}
+	if !part.Since.IsZero() {
+		args = append(args, fmt.Sprintf("--since=@%d", part.Since.Unix()))
+	}
+	cmd := exec.CommandContext(ctx, "journalctl", args...)
 	cmd.Stdout = w
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("reading EdgeCore's journal: %w", err)
@@ -70,10 +75,11 @@ func (*systemd) Log(ctx context.Context, w io.Writer, lines int) error {
 
 type openrc struct{ at paths.Layout }
 
+// %s is EdgeCore.
 const openrcScript = `#!/sbin/openrc-run
 description="KubeEdge EdgeCore"
 supervisor=supervise-daemon
-command=` + paths.EdgeCore + `
+command=%s
 command_args="--config ` + paths.Config + `"
 respawn_delay=5
 respawn_max=0
@@ -88,8 +94,8 @@ depend() {
 
 func (*openrc) Name() string { return OpenRC }
 
-func (*openrc) Files() []File {
-	return []File{{Place: paths.OpenRCScript, Data: []byte(openrcScript), Mode: 0o755}}
+func (o *openrc) Files() []File {
+	return []File{{Place: paths.OpenRCScript, Data: fmt.Appendf(nil, openrcScript, o.at.EdgeCore()), Mode: 0o755}}
 }
 
 func (*openrc) Start(ctx context.Context) error {
@@ -116,6 +122,6 @@ func (*openrc) Running(ctx context.Context) (bool, error) {
 	return succeeded(ctx, "rc-service", unitName, "status")
 }
 
-func (o *openrc) Log(_ context.Context, w io.Writer, lines int) error {
-	return tail(o.at.At(paths.Log), w, lines)
+func (o *openrc) Log(_ context.Context, w io.Writer, part Part) error {
+	return tail(o.at.At(paths.Log), w, part)
 }

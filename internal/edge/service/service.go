@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 )
@@ -44,13 +45,32 @@ type Manager interface {
 	// Running tells whether it runs.
 	Running(ctx context.Context) (bool, error)
 	// Log writes the last lines of EdgeCore's output.
-	Log(ctx context.Context, w io.Writer, lines int) error
+	Log(ctx context.Context, w io.Writer, part Part) error
+}
+
+// Part of EdgeCore's output.
+type Part struct {
+	// Lines at most, the last ones.
+	Lines int
+	// Since leaves out what is older where the output is systemd's journal, Skip the
+	// first bytes where it is a file.
+	Since time.Time
+	Skip  int64
+}
+
+// Now is the part of the output that is still to come, of so many lines at most.
+func Now(at paths.Layout, lines int) Part {
+	p := Part{Lines: lines, Since: time.Now()}
+	if info, err := os.Stat(at.At(paths.Log)); err == nil {
+		p.Skip = info.Size()
+	}
+	return p
 }
 
 // Detect chooses the manager that runs on this device.
 func Detect(at paths.Layout) Manager {
 	if isDir(at.At(paths.SystemdMarker)) {
-		return &systemd{}
+		return &systemd{at: at}
 	}
 	if isDir(at.At(paths.OpenRCMarker)) {
 		return &openrc{at: at}
@@ -62,7 +82,7 @@ func Detect(at paths.Layout) Manager {
 func Named(name string, at paths.Layout) (Manager, error) {
 	switch name {
 	case Systemd:
-		return &systemd{}, nil
+		return &systemd{at: at}, nil
 	case OpenRC:
 		return &openrc{at: at}, nil
 	case Supervisor:

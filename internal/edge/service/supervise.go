@@ -63,17 +63,32 @@ func Supervise(ctx context.Context, at paths.Layout) error {
 	}
 }
 
+// pidFiles are where a supervisor's process id may be: /run is read-only on a device
+// where only /var and /etc can be written.
+var pidFiles = []string{paths.PIDFile, paths.VarPIDFile}
+
 // takePIDFile holds a lock as long as this process lives, however it ends.
 func takePIDFile(at paths.Layout) (*os.File, error) {
-	name := at.At(paths.PIDFile)
+	var errs []error
+	for _, place := range pidFiles {
+		f, err := openPIDFile(at.At(place))
+		if err == nil {
+			return lockPIDFile(f)
+		}
+		errs = append(errs, err)
+	}
+	return nil, fmt.Errorf("opening a file for the supervisor's process id: %w", errors.Join(errs...))
+}
+
+func openPIDFile(name string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return nil, fmt.Errorf("making %s: %w", paths.RunDir, err)
+		return nil, err
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", paths.PIDFile, err)
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	return os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+}
+
+func lockPIDFile(f *os.File) (*os.File, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrSupervised
 	}
@@ -84,7 +99,7 @@ func takePIDFile(at paths.Layout) (*os.File, error) {
 		_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("taking %s: %w", paths.PIDFile, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("taking %s: %w", f.Name(), err), f.Close())
 	}
 	return f, nil
 }
@@ -93,7 +108,7 @@ func runOnce(ctx context.Context, at paths.Layout, out io.Writer) error {
 	// Pdeathsig follows the thread that started the child, so it must not go away.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, at.At(paths.EdgeCore), "--config", at.At(paths.Config))
+	cmd := exec.CommandContext(ctx, at.At(at.EdgeCore()), "--config", at.At(paths.Config))
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -23,6 +23,7 @@ import (
 const (
 	startPatience = 10 * time.Second
 	stopPatience  = 45 * time.Second
+	killPatience  = 5 * time.Second
 	lookEvery     = 50 * time.Millisecond
 )
 
@@ -43,7 +44,10 @@ func (s *supervised) Start(ctx context.Context) error {
 	if s.at.Relocated() {
 		args = append(args, "--root", s.at.Root)
 	}
-	cmd := exec.Command(s.at.At(paths.Edgectl), args...)
+	if s.at.Programs != "" {
+		args = append(args, "--programs", s.at.Programs)
+	}
+	cmd := exec.Command(s.at.At(s.at.Edgectl()), args...)
 	// A session of its own: it outlives the shell in which the join was typed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := os.MkdirAll(s.at.At(paths.LogDir), 0o755); err != nil {
@@ -81,27 +85,39 @@ func (s *supervised) awaitStart(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// Stop ends the supervisor, which ends EdgeCore first.
+// Stop ends the supervisor, which ends EdgeCore first. One that does not end is
+// killed, and the kernel ends EdgeCore with it.
 func (s *supervised) Stop(ctx context.Context) error {
 	pid, err := s.pid()
 	if err != nil || pid == 0 {
 		return err
 	}
-	if err := unix.Kill(pid, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("ending the supervisor: %w", err)
+	if ended, err := s.end(ctx, pid, unix.SIGTERM, stopPatience); ended || err != nil {
+		return err
 	}
-	deadline := time.Now().Add(stopPatience)
+	if ended, err := s.end(ctx, pid, unix.SIGKILL, killPatience); ended || err != nil {
+		return err
+	}
+	return fmt.Errorf("the supervisor (process %d) did not end within %s, nor after it was killed", pid, stopPatience)
+}
+
+// end sends a signal and tells whether the supervisor ended within a time.
+func (s *supervised) end(ctx context.Context, pid int, signal unix.Signal, patience time.Duration) (bool, error) {
+	if err := unix.Kill(pid, signal); err != nil && !errors.Is(err, unix.ESRCH) {
+		return false, fmt.Errorf("ending the supervisor: %w", err)
+	}
+	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
 		if running, err := s.Running(ctx); err != nil || !running {
-			return err
+			return !running, err
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		case <-time.After(lookEvery):
 		}
 	}
-	return fmt.Errorf("the supervisor (process %d) did not end within %s", pid, stopPatience)
+	return false, nil
 }
 
 func (s *supervised) Running(context.Context) (bool, error) {
@@ -112,7 +128,16 @@ func (s *supervised) Running(context.Context) (bool, error) {
 // pid is the supervisor's process, 0 when none runs. The lock on the file tells:
 // a number alone may be another process's by now.
 func (s *supervised) pid() (int, error) {
-	f, err := os.Open(s.at.At(paths.PIDFile))
+	for _, place := range pidFiles {
+		if pid, err := s.pidIn(place); pid != 0 || err != nil {
+			return pid, err
+		}
+	}
+	return 0, nil
+}
+
+func (s *supervised) pidIn(place string) (int, error) {
+	f, err := os.Open(s.at.At(place))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -139,12 +164,12 @@ func (s *supervised) pid() (int, error) {
 	return pid, nil
 }
 
-func (s *supervised) Log(_ context.Context, w io.Writer, lines int) error {
-	return tail(s.at.At(paths.Log), w, lines)
+func (s *supervised) Log(_ context.Context, w io.Writer, part Part) error {
+	return tail(s.at.At(paths.Log), w, part)
 }
 
 // tail writes the last lines of a file; a missing file has none.
-func tail(name string, w io.Writer, lines int) error {
+func tail(name string, w io.Writer, part Part) error {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -155,8 +180,12 @@ func tail(name string, w io.Writer, lines int) error {
 	defer f.Close()
 	// Lines of EdgeCore's log are rarely longer than this.
 	const perLine = 1024
-	if info, err := f.Stat(); err == nil && info.Size() > int64(lines)*perLine {
-		if _, err := f.Seek(-int64(lines)*perLine, io.SeekEnd); err != nil {
+	if info, err := f.Stat(); err == nil {
+		from := info.Size() - int64(part.Lines)*perLine
+		if part.Skip <= info.Size() { // else it was rotated
+			from = max(from, part.Skip)
+		}
+		if _, err := f.Seek(max(from, 0), io.SeekStart); err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
 	}
@@ -164,7 +193,7 @@ func tail(name string, w io.Writer, lines int) error {
 	scan := bufio.NewScanner(f)
 	scan.Buffer(nil, 1<<20)
 	for scan.Scan() {
-		if kept = append(kept, scan.Text()); len(kept) > lines {
+		if kept = append(kept, scan.Text()); len(kept) > part.Lines {
 			kept = kept[1:]
 		}
 	}

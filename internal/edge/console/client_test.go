@@ -1,0 +1,79 @@
+package console
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+)
+
+// TestErrorsNameWhatTheyMakeProbable asks real servers with real faults.
+func TestErrorsNameWhatTheyMakeProbable(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	lookup := func(t *testing.T, change func(*http.Transport)) error {
+		t.Helper()
+		c, err := New(server.URL, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c.http.Transport.(*http.Transport))
+		_, err = c.Lookup(t.Context(), "code")
+		return err
+	}
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	for name, test := range map[string]struct {
+		change func(*http.Transport)
+		want   string
+	}{
+		"an unknown authority": {func(*http.Transport) {}, "give the console's key with --pin"},
+		"a clock that is wrong": {func(tr *http.Transport) {
+			tr.TLSClientConfig.RootCAs = roots
+			tr.TLSClientConfig.Time = func() time.Time { return time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC) }
+		}, "this device's clock says "},
+		"a proxy that is not there": {func(tr *http.Transport) {
+			tr.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "127.0.0.1:1"})
+		}, "the proxy comes from https_proxy"},
+		"another server": {func(tr *http.Transport) { tr.TLSClientConfig.RootCAs = roots }, "the server answered 404"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := lookup(t, test.change); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v does not say %q", err, test.want)
+			}
+		})
+	}
+}
+
+// FuzzAnswers: whatever a console answers, the device gets an error or a value and
+// never stops.
+func FuzzAnswers(f *testing.F) {
+	for _, body := range []string{`{"nodeName":"edge-1","cloudCore":{"host":"h","certPort":1}}`, `{"code":"CodeUsed","message":"m"}`, `null`, `[]`, `<html>`, `{"code":1}`, ``} {
+		f.Add(200, body)
+		f.Add(403, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{status%500 + 100, body}}}
+		if _, err := c.Lookup(t.Context(), "code"); err != nil && strings.TrimSpace(err.Error()) == "" {
+			t.Errorf("an error that says nothing: %#v", err)
+		}
+		if err := c.Report(t.Context(), wire.ReportRequest{}); err == nil && status%500+100 != http.StatusNoContent {
+			t.Errorf("status %d counts as told", status)
+		}
+	})
+}
+
+type answer struct {
+	status int
+	body   string
+}
+
+func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.WriteHeader(a.status)
+	_, err := w.WriteString(a.body)
+	return w.Result(), err
+}
