@@ -13,8 +13,8 @@ KUBE_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kube
 
 # Debian packages that the sandbox and the tests need.
 DEBIAN := containerd runc containernetworking-plugins nftables iptables ipset conntrack iproute2 ethtool procps busybox-static
-# What the browser and metrics tests need besides.
-DEBIAN_BROWSER := chromium fonts-noto-cjk curl prometheus
+# What the tests of the browser, of metrics and of the installer need besides.
+DEBIAN_BROWSER := chromium fonts-noto-cjk curl wget openssl prometheus
 
 # Directory with real cloudcore and edgecore programs; empty: the stand-ins.
 KUBEEDGE ?=

@@ -1,7 +1,9 @@
 package enroll
 
 import (
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/url"
@@ -37,7 +39,16 @@ var (
 	sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// JoinCommand is the one line that a person pastes into a shell at the device.
+// bootstrap runs the installer at the URL $0, whose SHA-256 begins with the first
+// verb, and ends with its exit status. A pipe into a shell would not do: the shell
+// that got nothing to run ends with 0. The checksum decides what runs, so that
+// curl and every wget will do, also those that know no pins.
+const bootstrap = `s=$(if command -v curl >/dev/null; then curl -fsS%[2]s "$0"; else wget -q%[3]s -O - "$0"; fi); ` +
+	`case $(printf "%%s\n" "$s" | sha256sum) in %[1]s*) exec sh -c "$s" edgeway "$@";; esac; ` +
+	`echo "edgeway: $0 could not be fetched, or is not the installer that this command is for; nothing was changed" >&2; exit 5`
+
+// JoinCommand is the one line that a person pastes into a shell at the device, or
+// a script runs: its exit status is 0 when the device has joined, and only then.
 // The code is in it as an assignment to the environment of the shell that runs
 // the installer: in no URL, and in no argument list that other users can read.
 func JoinCommand(p CommandParams, code string) (string, error) {
@@ -45,16 +56,16 @@ func JoinCommand(p CommandParams, code string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	curl := []string{"curl", "-fsS"}
-	args := []string{"--server", base}
+	args := []string{base + wire.PathInstall, "--server", base}
+	var curl, wget string
 	if p.Pin != "" {
-		// With -k curl leaves the chain unchecked but still insists on the pin.
-		curl = append(curl, "-k", "--pinnedpubkey", p.Pin)
+		curl, wget = "k", " --no-check-certificate"
 		args = append(args, "--pin", p.Pin)
 	}
 	args = append(args, "--sha256", p.EdgectlSHA256)
-	curl = append(curl, base+wire.PathInstall)
-	return fmt.Sprintf("%s | EDGEWAY_CODE=%s sh -s -- %s", quoteAll(curl), Quote(code), quoteAll(args)), nil
+	sum := sha256.Sum256(installScript)
+	script := fmt.Sprintf(bootstrap, hex.EncodeToString(sum[:]), curl, wget)
+	return fmt.Sprintf("EDGEWAY_CODE=%s sh -c %s %s", Quote(code), Quote(script), quoteAll(args)), nil
 }
 
 // InstallCommand is the line for whoever downloaded edgectl by hand.

@@ -1,6 +1,8 @@
 package enroll
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -185,7 +187,11 @@ func TestJoinCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "curl -fsS -k --pinnedpubkey " + somePin + " https://192.0.2.10:8443/join/install.sh | EDGEWAY_CODE=7K3M-ABCD sh -s -- --server https://192.0.2.10:8443 --pin " + somePin + " --sha256 " + someSum
+	sum := sha256.Sum256(InstallScript())
+	want := `EDGEWAY_CODE=7K3M-ABCD sh -c 's=$(if command -v curl >/dev/null; then curl -fsSk "$0"; else wget -q --no-check-certificate -O - "$0"; fi); ` +
+		`case $(printf "%s\n" "$s" | sha256sum) in ` + hex.EncodeToString(sum[:]) + `*) exec sh -c "$s" edgeway "$@";; esac; ` +
+		`echo "edgeway: $0 could not be fetched, or is not the installer that this command is for; nothing was changed" >&2; exit 5' ` +
+		"https://192.0.2.10:8443/join/install.sh --server https://192.0.2.10:8443 --pin " + somePin + " --sha256 " + someSum
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

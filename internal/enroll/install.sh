@@ -3,13 +3,18 @@
 #
 #   EDGEWAY_CODE=… sh install.sh --server URL --sha256 HEX [--pin sha256//…] [-- options of edgectl join]
 #
-# Everything is in one function, called on the last line: a download that was cut
-# off runs nothing.
+# The exit status is 0 when the device has joined, and nothing else is 0:
+# 2 unusable options, 5 edgectl could not be fetched or is not the expected one,
+# 128 + N ended by signal N, everything else is the status of "edgectl join".
+#
+# Needs a POSIX shell (dash, busybox ash, bash), curl or wget, and sha256sum.
+# Everything is in functions, and the last line calls the first one: a download
+# that was cut off runs nothing.
 
 edgeway_install() {
 	set -eu
 
-	server='' pin='' sha256=''
+	server='' pin='' sha256='' dir='' caught=''
 	while [ $# -gt 0 ]; do
 		case "$1" in
 		--server) server=${2:?--server needs a URL}; shift 2 ;;
@@ -29,32 +34,30 @@ edgeway_install() {
 	x86_64 | amd64) arch=amd64 ;;
 	aarch64 | arm64) arch=arm64 ;;
 	armv7* | armv8l) arch=arm ;;
-	*) echo "edgeway: $machine is none of x86_64, aarch64, armv7: there is no edgectl for it" >&2; return 1 ;;
+	*) echo "edgeway: this device is a $machine; edgectl runs on x86_64, aarch64 and armv7" >&2; return 1 ;;
 	esac
 
-	sudo=''
+	as_root=''
 	if [ "$(id -u)" -ne 0 ]; then
-		if ! command -v sudo >/dev/null 2>&1; then
-			echo 'edgeway: joining needs root, and there is no sudo; run the line as root' >&2
+		as_root=$(command -v sudo || command -v doas || :)
+		if [ -z "$as_root" ]; then
+			echo 'edgeway: joining needs root, and there is neither sudo nor doas; run the line as root' >&2
 			return 1
 		fi
-		sudo=sudo
 	fi
 
-	dir=$(mktemp -d)
-	trap 'rm -rf "$dir"' EXIT
-	trap 'exit 130' INT TERM
+	trap '[ -z "$dir" ] || rm -rf "$dir"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	edgeway_workdir || return 5
 	echo "edgeway: fetching edgectl for $arch" >&2
-	if [ -n "$pin" ]; then
-		curl -fsSk --pinnedpubkey "$pin" -o "$dir/edgectl" "$server/join/edgectl/$arch"
-	else
-		curl -fsS -o "$dir/edgectl" "$server/join/edgectl/$arch"
-	fi
+	edgeway_fetch "$server/join/edgectl/$arch" "$dir/edgectl" || return 5
 	got=$(sha256sum "$dir/edgectl")
 	if [ "${got%% *}" != "$sha256" ]; then
 		echo "edgeway: the edgectl that came is not the one in the command (SHA-256 ${got%% *}, expected $sha256)." >&2
 		echo "edgeway: is this device's architecture ($arch) the one that the node was enrolled with?" >&2
-		return 1
+		return 5
 	fi
 	chmod 0755 "$dir/edgectl"
 
@@ -62,10 +65,76 @@ edgeway_install() {
 	if [ -n "$pin" ]; then
 		set -- "$@" --pin "$pin"
 	fi
-	# printf is the shell's own: the code shows up in no process list.
+	edgeway_run "$@"
+}
+
+# edgeway_workdir makes dir, a private directory whose files can be run: /tmp may
+# be read-only, full or mounted noexec.
+edgeway_workdir() {
+	for base in "${TMPDIR:-/tmp}" /var/tmp /var/lib /run "${HOME:-/root}"; do
+		dir=$(mktemp -d "$base/edgeway.XXXXXX" 2>/dev/null) || { dir=''; continue; }
+		if edgeway_usable; then
+			return 0
+		fi
+		rm -rf "$dir"
+		dir=''
+	done
+	echo "edgeway: none of ${TMPDIR:-/tmp}, /var/tmp, /var/lib, /run and ${HOME:-/root} has 32 MiB free and lets programs run." >&2
+	echo 'edgeway: name a directory that does: export TMPDIR=/path, then run the line again' >&2
+	return 1
+}
+
+# edgeway_usable tells whether dir has room for edgectl and lets programs run.
+edgeway_usable() {
+	free=$(df -Pk "$dir" 2>/dev/null | { read -r _ && read -r _ _ _ free _ && echo "$free"; }) || free=''
+	case "$free" in
+	'' | *[!0-9]*) ;; # unknown: the download will tell
+	*) [ "$free" -ge 32768 ] || return 1 ;;
+	esac
+	printf '#!/bin/sh\n' >"$dir/try" && chmod 0700 "$dir/try" && "$dir/try" 2>/dev/null
+}
+
+# edgeway_fetch URL FILE. The checksum in the command decides what is run, so with
+# a pin the certificate's issuer does not matter here; edgectl itself checks the pin.
+edgeway_fetch() {
+	if command -v curl >/dev/null 2>&1; then
+		curl -fsS ${pin:+-k} --connect-timeout 30 -o "$2" "$1" && return 0
+		status=$?
+		with=curl
+	elif command -v wget >/dev/null 2>&1; then
+		# Busybox's knows no limits; GNU's would try for hours.
+		limits=''
+		if wget --version >/dev/null 2>&1; then limits='-T 30 -t 2'; fi
+		wget -q $limits ${pin:+--no-check-certificate} -O "$2" "$1" && return 0
+		status=$?
+		with=wget
+	else
+		echo 'edgeway: there is neither curl nor wget on this device; install one of them' >&2
+		return 1
+	fi
+	echo "edgeway: $with could not fetch $1 (its exit status is $status)." >&2
+	echo "edgeway: check that this device reaches $server${https_proxy:+ through the proxy $https_proxy}" >&2
+	return 1
+}
+
+# edgeway_run runs edgectl as root and returns its exit status. Code and proxy go
+# through a pipe: arguments show up in the process list, and sudo drops the
+# environment. printf and read are the shell's own.
+edgeway_run() {
 	code=$EDGEWAY_CODE
 	unset EDGEWAY_CODE
-	printf '%s\n' "$code" | $sudo "$dir/edgectl" "$@"
+	printf '%s\n' "${https_proxy:-${HTTPS_PROXY:-}}" "${no_proxy:-${NO_PROXY:-}}" "$code" |
+		$as_root sh -c 'IFS= read -r https_proxy; IFS= read -r no_proxy; export https_proxy no_proxy; exec "$@"' edgeway "$dir/edgectl" "$@" &
+	child=$!
+	# edgectl undoes a join that is interrupted, and this script waits for that.
+	trap 'caught=1; kill -TERM "$child" 2>/dev/null || :' HUP INT TERM
+	status=0
+	wait "$child" || status=$?
+	while [ -n "$caught" ] && [ "$status" -gt 128 ]; do
+		caught='' status=0
+		wait "$child" || status=$?
+	done
+	return "$status"
 }
 
 edgeway_install "$@"
