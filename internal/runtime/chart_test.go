@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -137,5 +138,36 @@ func golden(t *testing.T, file, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got), run with -update if it is meant:\n%s", file, diff)
+	}
+}
+
+// TestPlainHelmCannotRemoveADefault: null in Helm's values removes the chart's default,
+// which would switch the stream guard off without a word.
+func TestPlainHelmCannotRemoveADefault(t *testing.T) {
+	for _, name := range []string{"streamGuard", "streamGuard.enable", "streamGuard.admitPods", "cloudHub.https.enable", "cloudHub.nodeLimit",
+		"cloudStream.port", "images.pullPolicy", "pods.edgeWatcher.resources.requests", "extras"} {
+		chart, err := loadChart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		install := action.NewInstall(action.NewConfiguration())
+		install.DryRunStrategy, install.ReleaseName, install.Namespace, install.SkipCRDs = action.DryRunClient, ReleaseName, Namespace, true
+		if install.KubeVersion, err = common.ParseKubeVersion("v1.36.3"); err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]any{"cloudHub": map[string]any{"advertiseAddress": []any{"203.0.113.7"}}}
+		at := values
+		path := strings.Split(name, ".")
+		for _, key := range path[:len(path)-1] {
+			if at[key] == nil {
+				at[key] = map[string]any{}
+			}
+			at = at[key].(map[string]any)
+		}
+		last := path[len(path)-1]
+		at[last] = nil
+		if _, err := install.Run(chart, values); err == nil || !strings.Contains(err.Error(), last) {
+			t.Errorf("%s: null gives %v, want it refused by name", name, err)
+		}
 	}
 }

@@ -16,7 +16,7 @@ func Schema() ([]byte, error) {
 	root["title"] = "KubeEdge settings"
 	// Helm lets every chart have global values beside its own.
 	properties := root["properties"].(map[string]any)
-	properties["global"] = map[string]any{"type": "object"}
+	properties[global] = map[string]any{"type": "object"}
 	raw, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode schema: %w", err)
@@ -28,10 +28,20 @@ func schemaOf(t reflect.Type) map[string]any {
 	switch t.Kind() {
 	case reflect.Struct:
 		properties := map[string]any{}
+		out := map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+		var required []string
 		for f := range fields(t) {
 			properties[f.name] = fieldSchema(f)
+			if !strings.Contains(f.Tag.Get("json"), ",omitempty") {
+				required = append(required, f.name)
+			}
 		}
-		return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+		if required != nil {
+			// Helm takes null as "remove the chart's default", and templates take what
+			// is not there as off or zero.
+			out["required"] = required
+		}
+		return out
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": schemaOf(t.Elem())}
 	case reflect.Map:

@@ -34,17 +34,29 @@ func unusable(addr netip.Addr) string {
 
 func checkAddresses(s Settings, _ ClusterFacts) []Problem {
 	var out []Problem
-	seen := map[string]bool{}
+	first := map[string]string{}
 	for i, a := range s.CloudHub.AdvertiseAddress {
 		field := fmt.Sprintf("cloudHub.advertiseAddress[%d]", i)
 		if p := checkAdvertised(field, a); p != nil {
 			out = append(out, *p)
-		} else if seen[a] {
-			out = append(out, refuse(field, a, "Duplicate", "the address is in the list already", "remove it"))
+			continue
 		}
-		seen[a] = true
+		key := sameAddress(a)
+		if same, again := first[key]; again {
+			out = append(out, refuse(field, a, "Duplicate", "the address is in the list already, as "+same, "remove it"))
+			continue
+		}
+		first[key] = a
 	}
 	return out
+}
+
+// sameAddress is one text for all ways to write an address.
+func sameAddress(a string) string {
+	if addr, err := netip.ParseAddr(a); err == nil {
+		return addr.Unmap().String()
+	}
+	return a
 }
 
 // checkAdvertised accepts IP addresses and DNS names that edge nodes can dial.
@@ -75,7 +87,8 @@ func checkStreamGuard(s Settings, _ ClusterFacts) []Problem {
 		field := fmt.Sprintf("streamGuard.admit[%d]", i)
 		prefix, err := netip.ParsePrefix(a)
 		if err != nil {
-			if _, err := netip.ParseAddr(a); err != nil {
+			// A zone names an interface of one machine.
+			if addr, err := netip.ParseAddr(a); err != nil || addr.Zone() != "" {
 				out = append(out, refuse(field, a, "NotANetwork", "neither an address nor a network in CIDR form", "write it as 10.0.0.7 or 10.0.0.0/24"))
 			}
 			continue

@@ -3,7 +3,11 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 )
+
+// global is the key that Helm allows every chart beside its own.
+const global = "global"
 
 // HelmValues are the values for the chart: the settings' own JSON form.
 func (s Settings) HelmValues() (map[string]any, error) {
@@ -21,6 +25,8 @@ func (s Settings) HelmValues() (map[string]any, error) {
 // FromHelmValues reads a release's values, which plain helm may have written
 // and which then hold only what differs from the chart's defaults.
 func FromHelmValues(values map[string]any) (Settings, error) {
+	values = maps.Clone(values)
+	delete(values, global)
 	raw, err := json.Marshal(values)
 	if err != nil {
 		return Settings{}, fmt.Errorf("read release values: %w", err)
