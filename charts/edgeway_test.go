@@ -122,13 +122,17 @@ func TestConsoleChartRefuses(t *testing.T) {
 		return out
 	}
 	for field, v := range map[string]values{
-		"/externalURL":                     {"externalURL": "http://console.example"},
-		"/replicas":                        {"replicas": 0},
-		"/service/port":                    {"service": values{"port": 70000}},
-		"/service/type":                    {"service": values{"type": "ExternalName"}},
-		"/image/digest":                    {"image": values{"digest": "latest"}},
-		"/hostName":                        {"hostName": "a/b"},
-		"unknown":                          {"unknown": 1},
+		"/externalURL":  {"externalURL": "http://console.example"},
+		"/replicas":     {"replicas": 0},
+		"/service/port": {"service": values{"port": 70000}},
+		"/service/type": {"service": values{"type": "ExternalName"}},
+		"/image/digest": {"image": values{"digest": "latest"}},
+		"/hostName":     {"hostName": "a/b"},
+		"unknown":       {"unknown": 1},
+		// null removes a default, which is then off or empty.
+		"'usernamePrefix'":                 {"externalURL": "https://a.example", "oidc": oidc(values{"usernamePrefix": nil})},
+		"'enabled'":                        {"networkPolicy": values{"enabled": nil}},
+		"'joinRedemption'":                 {"joinRedemption": nil},
 		"oidc.clientID":                    {"externalURL": "https://a.example", "oidc": values{"issuerURL": "https://issuer.example"}},
 		"externalURL is empty":             {"oidc": oidc(nil)},
 		"/oidc/issuerURL":                  {"externalURL": "https://a.example", "oidc": oidc(values{"issuerURL": "http://issuer.example"})},
