@@ -13,24 +13,25 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 	"github.com/edgeway-io/edgeway/internal/server"
 	"github.com/edgeway-io/edgeway/internal/webui"
 )
 
 // consoleOptions are the flags of "edgeway console".
 type consoleOptions struct {
-	kubeconfig, listen, dataDir, artifacts string
-	joinKubeconfig, externalURL            string
-	tlsCert, tlsKey                        string
-	insecureHTTP, verbose                  bool
-	version                                string
-	members                                memberOptions
-	oidc                                   oidcOptions
+	kubeconfig, context         string
+	listen, dataDir, artifacts  string
+	joinKubeconfig, externalURL string
+	tlsCert, tlsKey             string
+	insecureHTTP, verbose       bool
+	version                     string
+	members                     memberOptions
+	oidc                        oidcOptions
 }
 
 // NewConsole is the command that serves the web console.
@@ -51,6 +52,7 @@ to read kubeconfigs of other clusters, --oidc-impersonate to name the user to it
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file with a context per cluster (default: as kubectl)")
+	f.StringVar(&o.context, "context", "", "context of the host cluster (default: the current one)")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8443", "address and port to serve on")
 	f.StringVar(&o.dataDir, "data-dir", "edgeway-console", "directory for the console's own key and certificate")
 	f.StringVar(&o.artifacts, "artifacts", "", "directory with edgectl-ARCH and edgecore-ARCH for devices to download, and images-ARCH.tar for offline bundles")
@@ -101,7 +103,7 @@ func (o *consoleOptions) run(cmd *cobra.Command) error {
 
 // config gathers what the server needs beside its addresses.
 func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slog.Logger) (server.Config, error) {
-	all, err := o.members.clusters(ctx, o.kubeconfig, log)
+	all, err := o.members.clusters(ctx, o.kubeconfig, o.context, log)
 	if err != nil {
 		return server.Config{}, err
 	}
@@ -119,6 +121,9 @@ func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slo
 	if o.artifacts != "" {
 		if installers, err = joinhttp.LoadArtifacts(o.artifacts); err != nil {
 			return server.Config{}, fmt.Errorf("--artifacts: %w", err)
+		}
+		for _, problem := range installers.Problems() {
+			log.Warn("a file for devices is left out", "error", problem)
 		}
 		cfg.Installers = installers
 	}
@@ -146,7 +151,7 @@ func (o *consoleOptions) join(all clusters.Clusters, installers *joinhttp.Artifa
 
 func (o *consoleOptions) joinConfig() (*rest.Config, error) {
 	if o.joinKubeconfig != "" {
-		config, err := clientcmd.BuildConfigFromFlags("", o.joinKubeconfig)
+		config, err := kubeconfig.File(o.joinKubeconfig)
 		if err != nil {
 			return nil, fmt.Errorf("--join-kubeconfig %s: %w", o.joinKubeconfig, err)
 		}

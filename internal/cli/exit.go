@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 	"github.com/edgeway-io/edgeway/internal/nodework"
 	"github.com/edgeway-io/edgeway/internal/observe"
 	"github.com/edgeway-io/edgeway/internal/runtime"
@@ -46,8 +47,9 @@ func ExitCode(err error) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
-		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled),
-		errors.Is(err, enroll.ErrInvalid), errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel), errors.Is(err, nodework.ErrNoTaint):
+		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, kubeconfig.ErrNoCurrent), errors.Is(err, kubeconfig.ErrUnreadable),
+		errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled), errors.Is(err, enroll.ErrInvalid),
+		errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel), errors.Is(err, nodework.ErrNoTaint):
 		return ExitBadInput
 	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft), errors.Is(err, nodework.ErrCalledOff):
 		return ExitConflict

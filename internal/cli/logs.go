@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ standard error.`,
 	}
 	o.flags(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.namespace, "namespace", "n", "default", "namespace of the pods")
+	namespaceFlag(f, &o.namespace)
 	f.StringVarP(&o.container, "container", "c", "", "container (default: the pod's only one)")
 	f.StringVarP(&o.selector, "selector", "l", "", "label selector of pods")
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with what is written from now on")
@@ -63,7 +64,7 @@ standard error.`,
 
 // options checks the flags.
 func (o *logsOptions) options(now time.Time) (observe.LogOptions, error) {
-	out := observe.LogOptions{Namespace: o.namespace, Follow: o.follow, Previous: o.previous, Timestamps: o.timestamps}
+	out := observe.LogOptions{Follow: o.follow, Previous: o.previous, Timestamps: o.timestamps}
 	switch {
 	case o.tail < -1:
 		return out, usage(fmt.Errorf("--tail %d: give a number of lines, or -1 for all", o.tail))
@@ -95,7 +96,7 @@ func (o *logsOptions) options(now time.Time) (observe.LogOptions, error) {
 
 // pick says which pods are meant.
 func (o *logsOptions) pick(args []string) (observe.LogPick, error) {
-	p := observe.LogPick{Namespace: o.namespace, Selector: o.selector}
+	p := observe.LogPick{Selector: o.selector}
 	if o.container != "" {
 		p.Containers = []string{o.container}
 	}
@@ -120,10 +121,12 @@ func (o *logsOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := o.config(cmd)
+	config, namespace, err := o.open(cmd)
 	if err != nil {
 		return err
 	}
+	opts.Namespace = cmp.Or(o.namespace, namespace)
+	pick.Namespace = opts.Namespace
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("client of the cluster: %w", err)

@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -20,6 +20,9 @@ import (
 // memberRefresh is how soon the console notices a cluster that came or went.
 const memberRefresh = 15 * time.Second
 
+// defaultHostName is how the pod's own cluster is called where no kubeconfig names it.
+const defaultHostName = "host"
+
 // memberOptions say where clusters are found beside the kubeconfig.
 type memberOptions struct {
 	hostName   string
@@ -28,7 +31,7 @@ type memberOptions struct {
 }
 
 func (o *memberOptions) flags(f *pflag.FlagSet) {
-	f.StringVar(&o.hostName, "host-name", "host", "name of the pod's own cluster, where there is no kubeconfig")
+	f.StringVar(&o.hostName, "host-name", defaultHostName, "name of the pod's own cluster, where there is no kubeconfig")
 	o.sources(f)
 }
 
@@ -38,11 +41,28 @@ func (o *memberOptions) sources(f *pflag.FlagSet) {
 	f.BoolVar(&o.kubeSphere, "member-kubesphere", false, "take other clusters from KubeSphere's Cluster objects, too")
 }
 
-// clusters finds them once and keeps looking until ctx ends.
-func (o *memberOptions) clusters(ctx context.Context, kubeconfig string, log *slog.Logger) (clusters.Clusters, error) {
+// clusters finds them once and keeps looking until ctx ends. Context is the one whose
+// cluster is the host; empty for the current one.
+func (o *memberOptions) clusters(ctx context.Context, kubeconfig, context string, log *slog.Logger) (clusters.Clusters, error) {
 	local, err := o.local(kubeconfig)
 	if err != nil {
 		return nil, err
+	}
+	if local, err = local.WithContext(context); err != nil {
+		return nil, err
+	}
+	// A console needs its host.
+	host, err := local.Current()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := local.Config(host); err != nil {
+		return nil, err
+	}
+	for _, c := range local.List() {
+		if c.Problem != "" {
+			log.Warn("cluster cannot be used", "cluster", c.Name, "source", c.Source, "error", c.Problem)
+		}
 	}
 	finders, err := o.finders(local)
 	if err != nil {
@@ -62,7 +82,11 @@ func (o *memberOptions) finders(local *clusters.Kubeconfig) ([]clusters.Finder, 
 	if o.secrets == "" && !o.kubeSphere {
 		return nil, nil
 	}
-	config, err := local.Config(local.Host().Name)
+	host, err := local.Current()
+	if err != nil {
+		return nil, err
+	}
+	config, err := local.Config(host)
 	if err != nil {
 		return nil, err
 	}
@@ -84,19 +108,39 @@ func (o *memberOptions) finders(local *clusters.Kubeconfig) ([]clusters.Finder, 
 	return finders, nil
 }
 
-// config of one cluster, found once. Contexts of the kubeconfig go first, and need no
-// look at the host cluster.
-func (o *memberOptions) config(ctx context.Context, local *clusters.Kubeconfig, name string, log *slog.Logger) (*rest.Config, error) {
+// config of one cluster, found once, with the namespace of its context. Contexts of the
+// kubeconfig go first, and need no look at the host cluster.
+func (o *memberOptions) config(ctx context.Context, local *clusters.Kubeconfig, name string, log *slog.Logger) (*rest.Config, string, error) {
 	config, err := local.Config(name)
 	if !errors.Is(err, clusters.ErrUnknown) {
-		return config, err
+		return config, local.Namespace(name), err
 	}
-	finders, findErr := o.finders(local)
+	registry, told, findErr := o.find(ctx, local, log)
 	if findErr != nil {
-		return nil, findErr
+		return nil, "", findErr
 	}
-	if len(finders) == 0 {
-		return nil, fmt.Errorf("%w; --member-secrets and --member-kubesphere look for it on the host cluster", err)
+	if registry == nil {
+		return nil, "", fmt.Errorf("%w; --member-secrets and --member-kubesphere look for it on the host cluster", err)
+	}
+	config, err = registry.Config(name)
+	if !errors.Is(err, clusters.ErrUnknown) {
+		return config, registry.Namespace(name), err
+	}
+	if err := firstOf(told); err != nil {
+		return nil, "", err
+	}
+	var known []string
+	for _, c := range registry.List() {
+		known = append(known, c.Name)
+	}
+	return nil, "", fmt.Errorf("cluster %q: %w (known: %s)", name, clusters.ErrUnknown, strings.Join(known, ", "))
+}
+
+// find looks for members once. Without a place to look at, the registry is nil.
+func (o *memberOptions) find(ctx context.Context, local *clusters.Kubeconfig, log *slog.Logger) (*clusters.Registry, []*telling, error) {
+	finders, err := o.finders(local)
+	if err != nil || len(finders) == 0 {
+		return nil, nil, err
 	}
 	told := make([]*telling, len(finders))
 	for i, f := range finders {
@@ -105,20 +149,16 @@ func (o *memberOptions) config(ctx context.Context, local *clusters.Kubeconfig, 
 	}
 	registry := clusters.NewRegistry(local, log, finders...)
 	registry.Refresh(ctx)
-	config, err = registry.Config(name)
-	if !errors.Is(err, clusters.ErrUnknown) {
-		return config, err
-	}
+	return registry, told, nil
+}
+
+func firstOf(told []*telling) error {
 	for _, t := range told {
 		if t.err != nil {
-			return nil, t.err
+			return t.err
 		}
 	}
-	var known []string
-	for _, c := range registry.List() {
-		known = append(known, c.Name)
-	}
-	return nil, fmt.Errorf("cluster %q: %w (known: %s)", name, clusters.ErrUnknown, strings.Join(known, ", "))
+	return nil
 }
 
 // telling remembers why a finder found nothing, which a console only logs.
@@ -136,8 +176,5 @@ func (t *telling) Find(ctx context.Context) ([]clusters.Member, error) {
 
 // local is the kubeconfig, or the pod's own cluster.
 func (o *memberOptions) local(kubeconfig string) (*clusters.Kubeconfig, error) {
-	if kubeconfig == "" && os.Getenv("KUBECONFIG") == "" && os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
-		return clusters.InCluster(o.hostName)
-	}
-	return clusters.FromKubeconfig(kubeconfig)
+	return clusters.Local(kubeconfig, cmp.Or(o.hostName, defaultHostName))
 }

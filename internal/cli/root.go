@@ -21,6 +21,6 @@ another KubeEdge, 4 no permission.`,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newEnable(), newConfigure(), newDisable(), newStatus(), newPlan(), newSettings(), newLogs(), newTop(), newNodes(), NewConsole(version))
+	root.AddCommand(newEnable(), newConfigure(), newDisable(), newStatus(), newPlan(), newSettings(), newClusters(), newLogs(), newTop(), newNodes(), NewConsole(version))
 	return root
 }

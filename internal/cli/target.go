@@ -14,6 +14,7 @@ import (
 // target is the cluster that a command works on.
 type target struct {
 	kubeconfig string
+	context    string
 	cluster    string
 	verbose    bool
 	members    memberOptions
@@ -26,9 +27,15 @@ func (t *target) flags(cmd *cobra.Command) {
 
 // clusterFlags say which cluster is meant.
 func (t *target) clusterFlags(f *pflag.FlagSet) {
-	f.StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
-	f.StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig (default: the current one), or one that --member-secrets or --member-kubesphere finds")
+	t.contextFlags(f)
+	f.StringVar(&t.cluster, "cluster", "", "cluster: a context of the kubeconfig, or one that --member-secrets or --member-kubesphere finds (default: the context)")
 	t.members.sources(f)
+}
+
+// contextFlags are those of kubectl.
+func (t *target) contextFlags(f *pflag.FlagSet) {
+	f.StringVar(&t.kubeconfig, "kubeconfig", "", "kubeconfig file (default: as kubectl)")
+	f.StringVar(&t.context, "context", "", "context of the kubeconfig (default: the current one)")
 }
 
 // runtime opens the cluster with the credentials of config.
@@ -55,20 +62,35 @@ func (t *target) config(cmd *cobra.Command) (*rest.Config, error) {
 	return config, err
 }
 
-// open is config with the namespace that the kubeconfig prefers there.
+// open is config with the namespace that the cluster's context names.
 func (t *target) open(cmd *cobra.Command) (config *rest.Config, namespace string, err error) {
-	all, err := clusters.FromKubeconfig(t.kubeconfig)
+	local, err := t.local()
 	if err != nil {
 		return nil, "", err
 	}
 	name := t.cluster
 	if name == "" {
-		name = all.Host().Name
+		if name, err = local.Current(); err != nil {
+			return nil, "", err
+		}
 	}
 	log := slog.New(slog.DiscardHandler) // what is wrong with other members
 	if t.verbose {
 		log = t.log(cmd)
 	}
-	config, err = t.members.config(cmd.Context(), all, name, log)
-	return config, all.Namespace(name), err
+	return t.members.config(cmd.Context(), local, name, log)
+}
+
+// local is the kubeconfig with the chosen context.
+func (t *target) local() (*clusters.Kubeconfig, error) {
+	local, err := t.members.local(t.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	return local.WithContext(t.context)
+}
+
+// namespaceFlag is that of kubectl, for commands that read what has a namespace.
+func namespaceFlag(f *pflag.FlagSet, into *string) {
+	f.StringVarP(into, "namespace", "n", "", "namespace (default: the context's)")
 }

@@ -80,7 +80,7 @@ func newTopVerb(use, short string, namespaced bool, read func(context.Context, t
 	f.DurationVar(&o.every, "every", 10*time.Second, "pause of --watch")
 	f.StringVarP(&o.selector, "selector", "l", "", "label selector")
 	if namespaced {
-		f.StringVarP(&o.namespace, "namespace", "n", "", "namespace (default: the context's)")
+		namespaceFlag(f, &o.namespace)
 		f.BoolVarP(&o.all, "all-namespaces", "A", false, "all namespaces")
 	}
 	return cmd

@@ -19,6 +19,8 @@ type Cluster struct {
 	Host bool `json:"host" doc:"Users of this cluster sign in to the console."`
 	// Source says where it was found.
 	Source Source `json:"source" enum:"Context,Secret,KubeSphere" doc:"Where it was found: a kubeconfig context, a Secret, or an object of KubeSphere."`
+	// Problem says why the stored kubeconfig cannot be used; empty when it can.
+	Problem string `json:"-"`
 	// Guarded clusters are only for those who may UseVerb them on the host.
 	Guarded bool `json:"-"`
 	// Revision changes with the stored credentials.
@@ -83,7 +85,7 @@ var (
 	ErrUnknown = errors.New("unknown cluster")
 	// ErrSystemUser means that the user's name belongs to one cluster's own components.
 	ErrSystemUser = errors.New("a system user of one cluster is nobody on another")
-	// ErrRefused means that a stored kubeconfig holds what is not accepted.
+	// ErrRefused means that a stored kubeconfig is broken or holds what is not accepted.
 	ErrRefused = errors.New("kubeconfig refused")
 	// ErrNoClusters means that a kubeconfig has no usable context.
 	ErrNoClusters = errors.New("no clusters")

@@ -9,53 +9,52 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 )
 
 // parseMember reads a kubeconfig that came from a cluster object. Whoever may
 // write such an object must not make the console run a program, read one of its
 // files or send credentials by a way of his own, so only plain credentials over
 // verified HTTPS are accepted. All entries are looked at, used or not. Errors wrap
-// ErrRefused and never carry credentials.
-func parseMember(raw []byte) (*rest.Config, error) {
+// ErrRefused and never carry credentials. namespace is that of the context.
+func parseMember(raw []byte) (out *rest.Config, namespace string, err error) {
 	config, err := clientcmd.Load(raw)
 	if err != nil {
 		// The parser's own message quotes the text around the fault.
-		return nil, fmt.Errorf("%w: it is no valid kubeconfig: store what kubectl config view --raw --minify --flatten prints", ErrRefused)
+		return nil, "", fmt.Errorf("%w: it is no valid kubeconfig: store what kubectl config view --raw --minify --flatten prints", ErrRefused)
 	}
 	for name, cluster := range config.Clusters {
 		if err := acceptCluster(name, cluster); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	for name, user := range config.AuthInfos {
 		if err := acceptUser(name, user); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	context, err := usedContext(config)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	out, err := clientcmd.NewNonInteractiveClientConfig(*config, context, &clientcmd.ConfigOverrides{}, nil).ClientConfig()
+	out, err = kubeconfig.ClientConfig(config, context)
 	if err != nil {
-		return nil, fmt.Errorf("%w: context %q cannot be used: its certificate, key or server is malformed", ErrRefused, context)
+		// Its own message quotes what is malformed.
+		return nil, "", fmt.Errorf("%w: context %q cannot be used: its certificate, key or server is malformed", ErrRefused, context)
 	}
 	out.QPS, out.Burst = qps, burst
 	out.Wrap(func(next http.RoundTripper) http.RoundTripper { return noRedirects{next} })
-	return out, nil
+	return out, kubeconfig.Namespace(config, context), nil
 }
 
-// usedContext is the current one, or the only one.
+// usedContext is the current one.
 func usedContext(config *api.Config) (string, error) {
-	name := config.CurrentContext
-	if name == "" && len(config.Contexts) == 1 {
-		for name = range config.Contexts {
-		}
+	name, err := kubeconfig.Current(config)
+	if err != nil {
+		return "", fmt.Errorf("%w: current-context %q is no context of it: set current-context", ErrRefused, config.CurrentContext)
 	}
 	context := config.Contexts[name]
-	if context == nil {
-		return "", fmt.Errorf("%w: current-context %q is no context of it: set current-context", ErrRefused, name)
-	}
 	if config.Clusters[context.Cluster] == nil || config.AuthInfos[context.AuthInfo] == nil {
 		return "", fmt.Errorf("%w: context %q names a cluster or user that it lacks: add them with --flatten", ErrRefused, name)
 	}

@@ -34,16 +34,12 @@ func memberKubeconfig(t *testing.T, edit func(*api.Config, *api.Cluster, *api.Au
 }
 
 func TestMemberKubeconfig(t *testing.T) {
-	config, err := parseMember(memberKubeconfig(t, nil))
+	config, namespace, err := parseMember(memberKubeconfig(t, func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.Contexts["m"].Namespace = "shop" }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Host != "https://member.example:6443" || config.BearerToken != "s3cret" || config.QPS != qps {
-		t.Errorf("config = %v", config)
-	}
-	only := memberKubeconfig(t, func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.CurrentContext = "" })
-	if _, err := parseMember(only); err != nil {
-		t.Errorf("the only context was not taken: %v", err)
+	if config.Host != "https://member.example:6443" || config.BearerToken != "s3cret" || config.QPS != qps || namespace != "shop" {
+		t.Errorf("config = %v, namespace = %q", config, namespace)
 	}
 }
 
@@ -82,11 +78,13 @@ func TestMemberKubeconfigsRefused(t *testing.T) {
 		"unused user": {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) {
 			c.AuthInfos["other"] = &api.AuthInfo{TokenFile: "/etc/passwd"}
 		}, "tokenFile"},
-		"unknown context": {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.CurrentContext = "other" }, "current-context"},
-		"dangling user":   {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.Contexts["m"].AuthInfo = "nobody" }, "user"},
+		"no current context": {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.CurrentContext = "" }, "current-context"},
+		"no CA":              {func(_ *api.Config, c *api.Cluster, _ *api.AuthInfo) { c.CertificateAuthorityData = []byte("s3cret") }, "certificate"},
+		"unknown context":    {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.CurrentContext = "other" }, "current-context"},
+		"dangling user":      {func(c *api.Config, _ *api.Cluster, _ *api.AuthInfo) { c.Contexts["m"].AuthInfo = "nobody" }, "user"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseMember(memberKubeconfig(t, tc.edit))
+			_, _, err := parseMember(memberKubeconfig(t, tc.edit))
 			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.field) {
 				t.Errorf("got %v, want ErrRefused naming %q", err, tc.field)
 			}
@@ -96,7 +94,7 @@ func TestMemberKubeconfigsRefused(t *testing.T) {
 		})
 	}
 	for _, raw := range []string{"", "token: s3cret", "apiVersion: v1\nkind: Config\nusers: [s3cret", "\x00s3cret"} {
-		if _, err := parseMember([]byte(raw)); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "s3cret") {
+		if _, _, err := parseMember([]byte(raw)); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
@@ -109,7 +107,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Cleanup(inside.Close)
 	cluster := httptest.NewTLSServer(http.RedirectHandler(inside.URL, http.StatusTemporaryRedirect))
 	t.Cleanup(cluster.Close)
-	config, err := parseMember(memberKubeconfig(t, func(_ *api.Config, c *api.Cluster, _ *api.AuthInfo) {
+	config, _, err := parseMember(memberKubeconfig(t, func(_ *api.Config, c *api.Cluster, _ *api.AuthInfo) {
 		c.Server, c.CertificateAuthorityData = cluster.URL, certificatePEM(cluster)
 	}))
 	if err != nil {

@@ -39,8 +39,9 @@ var _ Clusters = (*Registry)(nil)
 // member is a cluster with its configuration, or why it has none.
 type member struct {
 	Cluster
-	config  *rest.Config
-	refused error
+	config    *rest.Config
+	namespace string
+	refused   error
 }
 
 // NewRegistry knows no members before its first Refresh. Where two finders give a
@@ -93,9 +94,12 @@ func memberOf(f Member, source Source) member {
 	m := member{Cluster: Cluster{Name: f.Name, Source: source, Guarded: true, Revision: hex.EncodeToString(sum[:])}}
 	if f.Refused != "" {
 		m.refused = fmt.Errorf("%w: %s", ErrRefused, f.Refused)
-		return m
+	} else {
+		m.config, m.namespace, m.refused = parseMember(f.Kubeconfig)
 	}
-	if m.config, m.refused = parseMember(f.Kubeconfig); m.refused == nil {
+	if m.refused != nil {
+		m.Problem = m.refused.Error()
+	} else {
 		m.Server = m.config.Host
 	}
 	return m
@@ -191,6 +195,14 @@ func (r *Registry) Config(name string) (*rest.Config, error) {
 		return nil, fmt.Errorf("cluster %q: %w", name, m.refused)
 	}
 	return rest.CopyConfig(m.config), nil
+}
+
+// Namespace that the context of a cluster's kubeconfig names; "default" when it names none.
+func (r *Registry) Namespace(name string) string {
+	if m, ok := r.member(name); ok && m.namespace != "" {
+		return m.namespace
+	}
+	return r.local.Namespace(name)
 }
 
 // ForUser impersonates the user on every member.

@@ -152,6 +152,8 @@ func TestFinders(t *testing.T) {
 				cluster("b", map[string]any{"connection": map[string]any{"type": "proxy"}}),
 				cluster("c", map[string]any{"enable": false, "connection": map[string]any{"kubeconfig": "dGV4dA=="}}),
 				cluster("d", map[string]any{"connection": map[string]any{"kubeconfig": "%"}}),
+				cluster("e", map[string]any{"enable": "false", "connection": map[string]any{"kubeconfig": "dGV4dA=="}}),
+				cluster("f", map[string]any{"connection": "x"}),
 			}}
 		}
 		if err := json.NewEncoder(w).Encode(list); err != nil {
@@ -166,7 +168,7 @@ func TestFinders(t *testing.T) {
 		want     []string
 	}{
 		"Secrets":    {Secrets{kubernetes.NewForConfigOrDie(config), "console"}, "edgeway.io/member-cluster=true", []string{"a text", "b  refused"}},
-		"KubeSphere": {KubeSphere{dynamic.NewForConfigOrDie(config)}, "!cluster-role.kubesphere.io/host", []string{"a text", "b  refused", "c  refused", "d  refused"}},
+		"KubeSphere": {KubeSphere{dynamic.NewForConfigOrDie(config)}, "!cluster-role.kubesphere.io/host", []string{"a text", "b  refused", "c  refused", "d  refused", "e  refused", "f  refused"}},
 	} {
 		members, err := tc.finder.Find(t.Context())
 		if err != nil {

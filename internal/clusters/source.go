@@ -87,7 +87,12 @@ func (k KubeSphere) Find(ctx context.Context) ([]Member, error) {
 
 func kubeSphereMember(object *unstructured.Unstructured) Member {
 	m := Member{Name: object.GetName()}
-	if enabled, found, err := unstructured.NestedBool(object.Object, "spec", "enable"); err == nil && found && !enabled {
+	enabled, found, err := unstructured.NestedBool(object.Object, "spec", "enable")
+	switch {
+	case err != nil:
+		m.Refused = "spec.enable is neither true nor false: correct it"
+		return m
+	case found && !enabled:
 		m.Refused = "the cluster is disabled in KubeSphere: enable it there"
 		return m
 	}

@@ -10,13 +10,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 	"github.com/edgeway-io/edgeway/internal/netrules"
 	"github.com/edgeway-io/edgeway/internal/netrules/conntrack"
 	"github.com/edgeway-io/edgeway/internal/netrules/host"
@@ -94,13 +94,21 @@ func newManager(o Options, log *slog.Logger) (ctrl.Manager, error) {
 	return mgr, nil
 }
 
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+func restConfig(path string) (*rest.Config, error) {
+	cfg, err := podOrFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read --kubeconfig %q: %w", kubeconfig, err)
+		return nil, fmt.Errorf("read --kubeconfig %q: %w", path, err)
 	}
 	cfg.UserAgent = "iptables-operator"
 	return cfg, nil
+}
+
+// podOrFile: a file that is given is used or is an error, in a pod too.
+func podOrFile(path string) (*rest.Config, error) {
+	if path == "" {
+		return rest.InClusterConfig()
+	}
+	return kubeconfig.File(path)
 }
 
 // start wires the parts together and runs them.

@@ -22,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -32,6 +31,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 	"github.com/edgeway-io/edgeway/internal/reconnect"
 	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
@@ -117,15 +117,23 @@ func limitMemory() {
 	}
 }
 
-func restConfig(kubeconfig string) (*rest.Config, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+func restConfig(path string) (*rest.Config, error) {
+	config, err := podOrFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig %q: %w", kubeconfig, err)
+		return nil, fmt.Errorf("read kubeconfig %q: %w", path, err)
 	}
 	// The apiserver's priority and fairness decides how fast we may be, not a fixed rate.
 	config.QPS = -1
 	config.UserAgent = "edge-watcher"
 	return config, nil
+}
+
+// podOrFile: a file that is given is used or is an error, in a pod too.
+func podOrFile(path string) (*rest.Config, error) {
+	if path == "" {
+		return rest.InClusterConfig()
+	}
+	return kubeconfig.File(path)
 }
 
 func newManager(config *rest.Config, o *Options) (ctrl.Manager, error) {

@@ -25,7 +25,8 @@ type Artifact struct {
 // Artifacts are the binaries of a directory, read once at start: the checksum
 // that goes into a join command is that of the file that is served.
 type Artifacts struct {
-	files map[string]Artifact
+	files    map[string]Artifact
+	problems []error
 }
 
 var (
@@ -36,24 +37,31 @@ var (
 
 // LoadArtifacts finds the files edgectl-ARCH, edgecore-ARCH and images-ARCH.tar (the
 // container images of offline bundles, as containerd's ctr imports them) in dir. A
-// missing file is no error: that architecture cannot be downloaded then.
+// missing file is no error: that architecture cannot be downloaded then. One that cannot
+// be read is left out as well and is among the Problems. A missing directory is an error.
 func LoadArtifacts(dir string) (*Artifacts, error) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return nil, fmt.Errorf("read artifacts: %w", err)
+	}
 	a := &Artifacts{files: map[string]Artifact{}}
 	for kind, suffix := range kinds {
 		for _, arch := range archs {
 			path := filepath.Join(dir, kind+"-"+arch+suffix)
 			sum, err := hashFile(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+			case err != nil:
+				a.problems = append(a.problems, fmt.Errorf("read artifact %s: %w", path, err))
+			default:
+				a.files[kind+"-"+arch] = Artifact{Path: path, SHA256: sum}
 			}
-			if err != nil {
-				return nil, fmt.Errorf("reading artifact %s: %w", path, err)
-			}
-			a.files[kind+"-"+arch] = Artifact{Path: path, SHA256: sum}
 		}
 	}
 	return a, nil
 }
+
+// Problems are the files that are there and cannot be read.
+func (a *Artifacts) Problems() []error { return a.problems }
 
 // EdgectlSHA256 is the checksum for a join command; empty when there is no
 // edgectl for the architecture.

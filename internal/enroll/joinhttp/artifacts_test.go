@@ -3,6 +3,7 @@ package joinhttp
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,5 +38,29 @@ func TestBundleSourcesAreWhatTheDirectoryHolds(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestABadArtifactIsNamedAndLeftOut: the console serves the others.
+func TestABadArtifactIsNamedAndLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "edgectl-arm64"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "edgectl-amd64"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	a, err := LoadArtifacts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.EdgectlSHA256("arm64") == "" || a.EdgectlSHA256("amd64") != "" {
+		t.Error("the good file is left out, or the bad one is not")
+	}
+	if p := a.Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "edgectl-amd64") {
+		t.Errorf("problems: %v", p)
+	}
+	if _, err := LoadArtifacts(filepath.Join(dir, "none")); err == nil {
+		t.Error("a missing directory is accepted")
 	}
 }
