@@ -3,6 +3,7 @@ package enroll
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,11 +76,21 @@ func taken(ctx context.Context, user client.Client, r Request) Problems {
 		if e.Spec.NodeName == r.NodeName {
 			p.add("nodeName", r.NodeName, "NameTaken", "is reserved by enrolment "+e.Name, "choose another name, or revoke that enrolment")
 		}
-		if e.Spec.NodeIP == r.NodeIP {
+		if sameAddress(e.Spec.NodeIP, r.NodeIP) {
 			p.add("nodeIP", r.NodeIP, "IPTaken", "is reserved for edge node "+e.Spec.NodeName, "choose another address, or revoke that enrolment")
 		}
 	}
 	return p
+}
+
+// sameAddress compares addresses, not the ways to write them.
+func sameAddress(a, b string) bool {
+	x, err := netip.ParseAddr(a)
+	if err != nil {
+		return a == b
+	}
+	y, err := netip.ParseAddr(b)
+	return err == nil && x.Unmap() == y.Unmap()
 }
 
 // Reserves reports whether the enrollment keeps its name and address from others; a

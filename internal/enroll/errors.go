@@ -32,6 +32,8 @@ var ErrInvalid = errors.New("invalid enrolment")
 
 // Problem is one thing wrong with a Request.
 type Problem struct {
+	// Line of the list that the request comes from; 0 when there is none.
+	Line int `json:"line,omitempty"`
 	// Field in JSON words, like "nodeName" or "labels[a/b]".
 	Field string `json:"field"`
 	// Value that is refused.
@@ -44,6 +46,14 @@ type Problem struct {
 	Remedy string `json:"remedy"`
 }
 
+// At is the line with a colon, or nothing.
+func (p Problem) At() string {
+	if p.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", p.Line)
+}
+
 // Problems is every Problem of one Request. errors.Is(p, ErrInvalid) holds.
 type Problems []Problem
 
@@ -51,7 +61,7 @@ type Problems []Problem
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i, x := range p {
-		lines[i] = fmt.Sprintf("%s %q: %s; %s", x.Field, x.Value, x.Message, x.Remedy)
+		lines[i] = fmt.Sprintf("%s%s %q: %s; %s", x.At(), x.Field, x.Value, x.Message, x.Remedy)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"maps"
+	"net/netip"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,6 +80,10 @@ func (r Request) WithDefaults() Request {
 	}
 	if r.Arch == "" {
 		r.Arch = "amd64"
+	}
+	// One way to write an address, so that it is found again.
+	if a, err := netip.ParseAddr(r.NodeIP); err == nil {
+		r.NodeIP = a.String()
 	}
 	return r
 }

@@ -2,8 +2,10 @@ package enroll
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,17 +143,17 @@ func (p *Problems) labels(labels map[string]string) {
 	if len(labels) > maxLabels {
 		p.add("labels", strconv.Itoa(len(labels)), "TooMany", "are too many labels", fmt.Sprintf("use at most %d", maxLabels))
 	}
-	for key, value := range labels {
-		field := "labels[" + key + "]"
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		value, field := labels[key], "labels["+key+"]"
 		if errs := validation.IsQualifiedName(key); len(errs) > 0 {
-			p.add(field, key, "Invalid", "is not a label key", "use letters, digits, '-', '_', '.', with an optional DNS prefix and '/'")
+			p.add(field, key, "Invalid", "is not a label key: "+errs[0], "use letters, digits, '-', '_', '.', with an optional DNS prefix and '/'")
 		} else if !LabelAllowed(key) {
 			p.add(field, key, "Reserved", "belongs to Kubernetes", "use a prefix of your own; of Kubernetes' only the edge and agent roles can be set")
 		}
 		if key == v1alpha1.LabelEdge && value != "" {
 			p.add(field, value, "EdgeLabelValue", "would keep every pod off the node: CloudCore serves only nodes whose value of this label is empty", "leave the value empty")
 		} else if errs := validation.IsValidLabelValue(value); len(errs) > 0 {
-			p.add(field, value, "Invalid", "is not a label value", "use at most 63 letters, digits, '-', '_', '.'")
+			p.add(field, value, "Invalid", "is not a label value: "+errs[0], "use at most 63 letters, digits, '-', '_', '.'")
 		}
 	}
 }

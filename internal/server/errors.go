@@ -200,7 +200,7 @@ func enrollError(problems enroll.Problems) *Error {
 	out := make([]settings.Problem, 0, len(problems))
 	for _, p := range problems {
 		out = append(out, settings.Problem{Field: p.Field, Value: p.Value, Code: p.Code,
-			Message: strings.TrimSpace(fmt.Sprintf("%q %s", p.Value, p.Message)), Remedy: p.Remedy})
+			Message: p.At() + strings.TrimSpace(fmt.Sprintf("%q %s", p.Value, p.Message)), Remedy: p.Remedy})
 	}
 	return problemsError(out)
 }

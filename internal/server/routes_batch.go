@@ -48,7 +48,7 @@ func (s *Server) batchRoutes() {
 }
 
 func (s *Server) createBatch(ctx context.Context, in *createBatchInput) (*Body[[]BatchItem], error) {
-	devices, err := batch.Parse(in.Body.Format, in.Body.List)
+	list, err := batch.Parse(in.Body.Format, in.Body.List)
 	if err != nil {
 		return nil, invalid("list", err.Error(), "correct the list and try again")
 	}
@@ -58,12 +58,12 @@ func (s *Server) createBatch(ctx context.Context, in *createBatchInput) (*Body[[
 	}
 	defer cancel()
 	taken := enroll.TakenAddresses(ctx, c.objects)
-	for _, d := range devices {
+	for _, d := range list.Devices {
 		if a, err := netip.ParseAddr(d.NodeIP); err == nil {
-			taken[a] = true
+			taken[a.Unmap()] = true
 		}
 	}
-	requests, problems := batch.Requests(devices, in.Body.Base.request(), func() (string, error) {
+	requests, problems := list.Requests(in.Body.Base.request(), func() (string, error) {
 		a, err := enroll.SuggestAddress(enroll.AddressPool, func(a netip.Addr) bool { return taken[a] })
 		if err != nil {
 			return "", err

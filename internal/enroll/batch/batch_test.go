@@ -2,10 +2,12 @@ package batch_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
@@ -17,6 +19,7 @@ func TestBothFormatsSayTheSame(t *testing.T) {
 		{NodeName: "edge-1", NodeIP: "192.168.100.1", Arch: "arm64", Labels: map[string]string{"site": "a", "row": "2"}},
 		{NodeName: "edge-2", RuntimeEndpoint: "unix:///run/crio/crio.sock", CgroupDriver: "systemd"},
 	}
+	exceptLine := cmpopts.IgnoreFields(batch.Device{}, "Line")
 	for format, text := range map[string]string{
 		batch.CSV: "\ufeffnodeName, nodeIP, arch, labels, runtimeEndpoint, cgroupDriver\r\n" +
 			"edge-1, 192.168.100.1, arm64, site=a; row=2,,\r\nedge-2,,,,unix:///run/crio/crio.sock,systemd\r\n",
@@ -27,7 +30,7 @@ func TestBothFormatsSayTheSame(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", format, err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got.Devices, exceptLine); diff != "" {
 			t.Errorf("%s: %s", format, diff)
 		}
 	}
@@ -39,14 +42,11 @@ func TestAListThatCannotBeReadSaysWhere(t *testing.T) {
 		"nothing":           {batch.CSV, "", "no device"},
 		"a head alone":      {batch.CSV, "nodeName\n", "no device"},
 		"another column":    {batch.CSV, "nodeName,password\nedge-1,x\n", `line 1: there is no column "password"`},
-		"a field too many":  {batch.CSV, "nodeName\nedge-1,x\n", "line 2"},
 		"an open quote":     {batch.CSV, "nodeName\n\"edge-1\n", "line 2"},
-		"no label":          {batch.CSV, "nodeName,labels\nedge-1,a=b\nedge-2,site\n", `line 3, column labels: "site" is not a label`},
-		"another field":     {batch.YAML, "- nodeName: edge-1\n  token: x\n", `unknown field "token"`},
-		"no list":           {batch.YAML, "nodeName: edge-1\n", "cannot unmarshal object"},
+		"no list":           {batch.YAML, "nodeName: edge-1\n", "got an object where a list is expected"},
 		"too many":          {batch.CSV, "nodeName\n" + strings.Repeat("x\n", batch.MaxDevices+1), "501 devices, more than 500"},
 		"too large":         {batch.CSV, strings.Repeat("x", batch.MaxText+1), "split it"},
-		"a bomb of aliases": {batch.YAML, "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", "cannot unmarshal object"},
+		"a bomb of aliases": {batch.YAML, "a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]\n", "got an object where a list is expected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := batch.Parse(test.format, test.text)
@@ -73,7 +73,7 @@ func pool(addresses ...string) func() (string, error) {
 }
 
 func TestDevicesTakeTheRestFromTheBase(t *testing.T) {
-	got, problems := batch.Requests([]batch.Device{{NodeName: "edge-1", Labels: map[string]string{"site": "a"}}, {NodeName: "edge-2", NodeIP: "192.168.100.9", Arch: "arm"}}, base(), pool("192.168.100.1"))
+	got, problems := batch.List{Devices: []batch.Device{{NodeName: "edge-1", Labels: map[string]string{"site": "a"}}, {NodeName: "edge-2", NodeIP: "192.168.100.9", Arch: "arm"}}}.Requests(base(), pool("192.168.100.1"))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -88,13 +88,13 @@ func TestDevicesTakeTheRestFromTheBase(t *testing.T) {
 // TestEveryFaultOfAListIsTold with its device, so that it is mended in one go. The
 // values reach commands, scripts and archive names.
 func TestEveryFaultOfAListIsTold(t *testing.T) {
-	_, problems := batch.Requests([]batch.Device{
+	_, problems := batch.List{Devices: []batch.Device{
 		{NodeName: "edge-1", NodeIP: "192.168.100.1"},
 		{NodeName: "edge-1", NodeIP: "192.168.100.1"},
 		{NodeName: "../../etc", NodeIP: "127.0.0.1", Arch: "mips"},
 		{NodeName: "$(reboot)", NodeIP: "1.2.3.4;id", RuntimeEndpoint: "unix:///a/../b"},
 		{NodeName: "edge-5"},
-	}, base(), pool())
+	}}.Requests(base(), pool())
 	got := map[string]string{}
 	for _, p := range problems {
 		got[p.Field] = p.Code
@@ -105,6 +105,49 @@ func TestEveryFaultOfAListIsTold(t *testing.T) {
 	want := map[string]string{"devices[1].nodeName": "Duplicate", "devices[1].nodeIP": "Duplicate", "devices[2].nodeName": "Invalid", "devices[2].nodeIP": "Invalid",
 		"devices[2].arch": "Invalid", "devices[3].nodeName": "Invalid", "devices[3].nodeIP": "Invalid", "devices[3].runtimeEndpoint": "Invalid", "devices[4].nodeIP": "Required"}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// faults of a list, as "line field code".
+func faults(t *testing.T, format, text string) []string {
+	t.Helper()
+	list, err := batch.Parse(format, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, problems := list.Requests(base(), pool("192.168.100.200", "192.168.100.201", "192.168.100.202"))
+	var out []string
+	for _, p := range problems {
+		out = append(out, fmt.Sprintf("%d %s %s", p.Line, p.Field, p.Code))
+		if p.Message == "" || p.Remedy == "" {
+			t.Errorf("%+v has no message or no remedy", p)
+		}
+	}
+	return out
+}
+
+// TestFaultsOfReadingAndOfValuesComeTogether with the line in the file.
+func TestFaultsOfReadingAndOfValuesComeTogether(t *testing.T) {
+	csv := "sep=;\r\nnodeName;nodeIP;;labels\r\nedge-1;2001:db8::1;;\r\n;;;\r\nedge-2;2001:0DB8:0::1;;\"site=a\nrow\nsite=b\"\r\nEdge_3;;x;\r\nedge-1;127.0.0.1;;;y\r\n"
+	want := []string{"5 devices[1].labels NotALabel", "5 devices[1].labels Duplicate", "5 devices[1].nodeIP Duplicate", "8 devices[2] NoColumn", "8 devices[2].nodeName Invalid",
+		"9 devices[3] NoColumn", "9 devices[3].nodeIP Invalid", "9 devices[3].nodeName Duplicate"}
+	if diff := cmp.Diff(want, faults(t, batch.CSV, csv)); diff != "" {
+		t.Error(diff)
+	}
+	yaml := "- nodeName: 0123\n- nodeName: edge-2\n  labels: {slot: 010, firmware: 1.10, gpu: }\n- nodeName: edge-2\n  token: x\n  nodeIP: 192.168.100.1\n- nodeName: edge-4\n  nodeIP: \"::ffff:192.168.100.1\"\n"
+	want = []string{"1 devices[0].nodeName NotQuoted", "3 devices[1].labels.slot NotQuoted", "3 devices[1].labels.firmware NotQuoted", "3 devices[1].labels.gpu NoValue",
+		"4 devices[2].nodeName Duplicate", "5 devices[2].token UnknownField", "7 devices[3].nodeIP Invalid", "7 devices[3].nodeIP Duplicate"}
+	if diff := cmp.Diff(want, faults(t, batch.YAML, yaml)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNodeNamesFitALabel: every node carries its name as label kubernetes.io/hostname.
+func TestNodeNamesFitALabel(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	want := []string{"3 devices[1].nodeName Invalid", "4 devices[2].nodeName Invalid"}
+	if diff := cmp.Diff(want, faults(t, batch.CSV, "nodeName\n"+long+"\n"+long+"b\nfarm.example."+long+"\n")); diff != "" {
 		t.Error(diff)
 	}
 }

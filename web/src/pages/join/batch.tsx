@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api, ApiError, data, type Schemas } from '../../api/client';
 import { enrollmentsQuery } from '../../api/queries';
 import { InlineError } from '../../components/states';
+import { readText } from '../../lib/textfile';
 import { BundleButton, save } from './other-ways';
 
 type Item = Schemas['BatchItem'];
@@ -21,7 +22,7 @@ export function Batch({ cluster, base }: { cluster: string; base: Schemas['JoinR
   const load = async (file: File | undefined) => {
     if (!file) return;
     setFormat(/\.ya?ml$/i.test(file.name) ? 'yaml' : 'csv');
-    setList(await file.text());
+    setList(await readText(file));
   };
   const problems = make.error instanceof ApiError ? (make.error.body.problems ?? []) : [];
   if (make.data) return <Devices cluster={cluster} items={make.data} />;
