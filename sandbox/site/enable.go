@@ -19,7 +19,7 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 	values := m{
 		"cloudHub": m{"advertiseAddress": []string{controlPlaneIP}},
 		"images": m{
-			"cloudCore":        set.cloudCore.Ref,
+			"cloudcore":        set.cloudCore.Ref,
 			"edgeWatcher":      set.edgeWatcher.Ref,
 			"iptablesOperator": set.operator.Ref,
 			"probe":            set.probe.Ref,
