@@ -15,7 +15,14 @@ func TestKeadm(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	// keadm writes a unit where systemd runs; the sandbox has a small systemctl.
 	onHost(t, spare, "mkdir -p /run/systemd/system")
-	t.Cleanup(func() { onHost(t, spare, "keadm reset edge --force; rm -rf /run/systemd /etc/kubeedge/* /usr/local/bin/edgecore") })
+	clean := deviceState(t)
+	t.Cleanup(func() {
+		// What keadm reset leaves would be somebody else's to edgectl.
+		onHost(t, spare, "keadm reset edge --force; rm -rf /run/systemd /etc/kubeedge/* /var/lib/kubelet/* /var/lib/kubeedge/* /var/log/kubeedge /usr/local/bin/edgecore")
+		if after := deviceState(t); after != clean {
+			t.Errorf("the device differs afterwards:\nbefore\n%s\nafter\n%s", clean, after)
+		}
+	})
 	for _, name := range []string{spare, spare, spare + "-again"} {
 		request := joinRequest(t, c)
 		request["nodeName"], request["cgroupDriver"] = name, "cgroupfs"
