@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	pathsegment "k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/internal/samples"
@@ -62,7 +63,14 @@ func (s Samples) Trends(ctx context.Context, since time.Duration) (samples.NodeT
 	return out, refused(err)
 }
 
+// get reads samples.Path with the segments of path after it. A segment that is a name
+// could otherwise lead to another path of the API, with the user's own rights.
 func (s Samples) get(ctx context.Context, into any, since time.Duration, path ...string) error {
+	for _, segment := range path {
+		if faults := pathsegment.IsValidPathSegmentName(segment); segment == "" || len(faults) > 0 {
+			return apierrors.NewBadRequest(fmt.Sprintf("%q cannot be the name of an object: %s", segment, strings.Join(faults, ", ")))
+		}
+	}
 	r := s.client.Get().AbsPath(append(strings.Split(strings.TrimPrefix(samples.Path, "/"), "/"), path...)...)
 	if since > 0 {
 		r = r.Param("sinceSeconds", strconv.Itoa(int(since.Seconds())))

@@ -79,6 +79,10 @@ func (s *Server) withCall(ctx huma.Context, next func(huma.Context)) {
 		}
 		c.sess = sess
 	}
+	if e := checkNames(op, ctx, r.URL.Query()); e != nil {
+		s.refuse(ctx, e)
+		return
+	}
 	next(ctx)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/nodework"
@@ -144,12 +145,17 @@ func (s *Server) getNode(ctx context.Context, in *NodePath) (*Body[observe.NodeD
 	}
 	d := observe.NodeDetailOf(n)
 	d.Usage = observe.NodeUsage(ctx, c.metrics, in.Node)
-	pods, err := c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + in.Node})
+	pods, err := c.kube.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: podsOfNode(in.Node)})
 	if err == nil {
 		d.Pods = orNone(observe.CountPods(observe.PodUses(pods.Items))[in.Node])
 		d.Allocated = observe.AllocatedOf(n, pods.Items)
 	}
 	return &Body[observe.NodeDetail]{d}, nil
+}
+
+// podsOfNode escapes the name: a comma would begin another term.
+func podsOfNode(node string) string {
+	return fields.OneTermEqualSelector("spec.nodeName", node).String()
 }
 
 func (s *Server) nodeEvents(ctx context.Context, in *NodePath) (*Body[[]observe.Event], error) {

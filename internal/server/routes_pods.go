@@ -52,7 +52,7 @@ func (s *Server) listPods(ctx context.Context, in *listPodsInput) (*Body[[]PodRo
 	defer cancel()
 	opts := metav1.ListOptions{}
 	if in.Node != "" {
-		opts.FieldSelector = "spec.nodeName=" + in.Node
+		opts.FieldSelector = podsOfNode(in.Node)
 	}
 	list, err := c.kube.CoreV1().Pods(in.Namespace).List(ctx, opts)
 	if err != nil {

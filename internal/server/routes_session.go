@@ -3,13 +3,13 @@ package server
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/edgeway-io/edgeway/internal/bearer"
 	"github.com/edgeway-io/edgeway/internal/clusters"
 )
 
@@ -67,7 +67,7 @@ func (s *Server) signIn(ctx context.Context, in *Body[SignIn]) (*signInOutput, e
 	if !s.signIns.allow(c.remote) {
 		return nil, fail(http.StatusTooManyRequests, "RateLimited", "too many tries to sign in from this address", "wait a few seconds")
 	}
-	token := strings.TrimSpace(in.Body.Token)
+	token := bearer.Clean(in.Body.Token)
 	user, err := s.identify(ctx, token)
 	if err != nil {
 		return nil, err
@@ -80,6 +80,9 @@ func (s *Server) signIn(ctx context.Context, in *Body[SignIn]) (*signInOutput, e
 // identify asks the host cluster whose token it is; nobody needs a right for that.
 func (s *Server) identify(ctx context.Context, token string) (*authv1.UserInfo, error) {
 	host := s.cfg.Clusters.Host().Name
+	if token == "" { // the cluster would see somebody anonymous, not a token
+		return nil, tokenRejected(host)
+	}
 	cfg, err := s.cfg.Clusters.ForUser(host, clusters.User{Token: token})
 	if err != nil {
 		return nil, kubeError(err)
@@ -94,17 +97,20 @@ func (s *Server) identify(ctx context.Context, token string) (*authv1.UserInfo, 
 	if err != nil {
 		e := kubeError(err)
 		if own, ok := e.(*Error); ok && own.status == http.StatusUnauthorized {
-			return nil, fail(http.StatusUnauthorized, "TokenRejected", "cluster "+host+" does not accept this token",
-				"make a new one, for example with: kubectl create token NAME")
+			return nil, tokenRejected(host)
 		}
 		return nil, e
 	}
 	user := review.Status.UserInfo
 	if user.Username == "" || user.Username == "system:anonymous" {
-		return nil, fail(http.StatusUnauthorized, "TokenRejected", "cluster "+host+" does not accept this token",
-			"make a new one, for example with: kubectl create token NAME")
+		return nil, tokenRejected(host)
 	}
 	return &user, nil
+}
+
+func tokenRejected(host string) *Error {
+	return fail(http.StatusUnauthorized, "TokenRejected", "cluster "+host+" does not accept this token",
+		"make a new one, for example with: kubectl create token NAME")
 }
 
 func (s *Server) getSession(ctx context.Context, _ *struct{}) (*Body[SessionInfo], error) {

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -15,6 +16,15 @@ func asError(err error) *Error {
 		return own
 	}
 	return fail(500, "Internal", err.Error(), "")
+}
+
+// quoted shows a value of the user's in a message, cut where it is long.
+func quoted(value string) string {
+	const most = 100
+	if runes := []rune(value); len(runes) > most {
+		value = string(runes[:most]) + "…"
+	}
+	return strconv.Quote(value)
 }
 
 func unmarshal(raw []byte, into any) error { return json.Unmarshal(raw, into) }

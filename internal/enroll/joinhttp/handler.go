@@ -11,9 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/bearer"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
@@ -102,8 +102,8 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" {
+	token := bearer.Clean(r.Header.Get("Authorization"))
+	if token == "" {
 		h.fail(w, r, &wire.Error{Code: wire.TokenMissing, Message: "no status token",
 			Remedy: "send Authorization: Bearer with the statusToken of the redemption"})
 		return
