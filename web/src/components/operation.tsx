@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { useEvents } from '../api/events';
+import { urlPath } from '../lib/paths';
 
 type State = Schemas['OperationState'];
 
@@ -11,7 +12,7 @@ const variants = { Running: 'info', Done: 'success', Failed: 'danger' } as const
 /** Follows a long operation step by step. `words` is where the steps' names are translated. */
 export function Operation({ cluster, operation, onDone, words }: { cluster: string; operation: State; onDone?: (state: State) => void; words: string }) {
   const { t } = useTranslation();
-  const news = useEvents<State>(`/api/v1/clusters/${encodeURIComponent(cluster)}/operations/${operation.id}/events`, (s) => s.done);
+  const news = useEvents<State>(urlPath`/api/v1/clusters/${cluster}/operations/${operation.id}/events`, (s) => s.done);
   const state = news ?? operation;
   useEffect(() => {
     if (state.done) onDone?.(state);

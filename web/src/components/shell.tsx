@@ -27,6 +27,7 @@ import BarsIcon from '@patternfly/react-icons/dist/esm/icons/bars-icon';
 import { api, data, type Schemas } from '../api/client';
 import { sessionQuery } from '../api/queries';
 import { Preferences } from './preferences';
+import { urlPath } from '../lib/paths';
 
 const main = 'main-content';
 
@@ -34,7 +35,8 @@ const main = 'main-content';
 export function Shell({ session, children }: { session?: Schemas['SessionInfo']; children: ReactNode }) {
   const { t } = useTranslation();
   const { pathname } = useLocation();
-  const cluster = /^\/clusters\/([^/]+)/.exec(pathname)?.[1];
+  const segment = /^\/clusters\/([^/]+)/.exec(pathname)?.[1];
+  const cluster = segment && decodeURIComponent(segment);
   const sidebar = (
     <PageSidebar>
       <PageSidebarBody>
@@ -43,9 +45,9 @@ export function Shell({ session, children }: { session?: Schemas['SessionInfo'];
             <Item to="/clusters" exact label={t('nav.clusters')} />
             {cluster && (
               <>
-                <Item to={`/clusters/${cluster}/nodes`} also={`/clusters/${cluster}/join`} label={t('nav.nodes')} />
-                <Item to={`/clusters/${cluster}/pods`} label={t('nav.pods')} />
-                <Item to={`/clusters/${cluster}/kubeedge`} label={t('nav.kubeedge')} />
+                <Item to={urlPath`/clusters/${cluster}/nodes`} also={urlPath`/clusters/${cluster}/join`} label={t('nav.nodes')} />
+                <Item to={urlPath`/clusters/${cluster}/pods`} label={t('nav.pods')} />
+                <Item to={urlPath`/clusters/${cluster}/kubeedge`} label={t('nav.kubeedge')} />
               </>
             )}
           </NavList>

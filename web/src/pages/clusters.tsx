@@ -8,6 +8,7 @@ import { clustersQuery } from '../api/queries';
 import { PageHead } from '../components/page';
 import { Empty, Loaded } from '../components/states';
 import { KubeEdgeState } from '../components/status';
+import { urlPath } from '../lib/paths';
 
 export function Clusters() {
   const { t } = useTranslation();
@@ -42,7 +43,7 @@ function ClusterTable({ clusters }: { clusters: Schemas['ClusterOverview'][] }) 
         {clusters.map((c) => (
           <Tr key={c.name}>
             <Td dataLabel={t('clusters.name')}>
-              <Link to={`/clusters/${encodeURIComponent(c.name)}/nodes`}>{c.name}</Link>
+              <Link to={urlPath`/clusters/${c.name}/nodes`}>{c.name}</Link>
               <div className="ew-muted ew-mono">{c.server}</div>
               {c.source !== 'Context' && <div className="ew-muted">{t(`clusters.sources.${c.source}`)}</div>}
             </Td>
@@ -51,7 +52,7 @@ function ClusterTable({ clusters }: { clusters: Schemas['ClusterOverview'][] }) 
             </Td>
             <Td dataLabel={t('clusters.version')}>{c.version ?? '—'}</Td>
             <Td dataLabel="KubeEdge">
-              <Link to={`/clusters/${encodeURIComponent(c.name)}/kubeedge`} aria-label={t('clusters.kubeedgeOf', { name: c.name })}>
+              <Link to={urlPath`/clusters/${c.name}/kubeedge`} aria-label={t('clusters.kubeedgeOf', { name: c.name })}>
                 <KubeEdgeState state={c.kubeEdge} />
               </Link>
             </Td>

@@ -8,6 +8,7 @@ import { Conditions } from '../../components/detail';
 import { LinkButton } from '../../components/shell';
 import { Loaded } from '../../components/states';
 import { DeviceReport } from './device-report';
+import { urlPath } from '../../lib/paths';
 
 type Enrollment = Schemas['Enrollment'];
 
@@ -23,12 +24,11 @@ function lastPhase(e: Enrollment): string {
 
 /** Step 3: the node arrives, phase by phase. */
 export function Arrival({ cluster, enrollment, made }: { cluster: string; enrollment: string; made?: Schemas['NewEnrollment'] }) {
-  const part = encodeURIComponent;
   const first = useQuery({
     queryKey: ['enrollment', cluster, enrollment],
     queryFn: () => data(api.GET('/api/v1/clusters/{cluster}/enrollments/{enrollment}', { params: { path: { cluster, enrollment } } })),
   });
-  const news = useEvents<Enrollment>(`/api/v1/clusters/${part(cluster)}/enrollments/${part(enrollment)}/events`, (e) => e.phase === lastPhase(e) || ends.has(e.phase));
+  const news = useEvents<Enrollment>(urlPath`/api/v1/clusters/${cluster}/enrollments/${enrollment}/events`, (e) => e.phase === lastPhase(e) || ends.has(e.phase));
   return <Loaded query={first}>{(e) => <Phases cluster={cluster} e={news ?? e} command={made?.command} />}</Loaded>;
 }
 
@@ -84,8 +84,8 @@ function Phases({ cluster, e, command }: { cluster: string; e: Enrollment; comma
         {e.conditions.length > 0 && <Conditions conditions={e.conditions} />}
         <Form>
           <ActionGroup>
-            {(done || at >= phases.indexOf('Registered')) && <LinkButton to={`/clusters/${cluster}/nodes/${e.nodeName}`}>{t('join.toNode')}</LinkButton>}
-            <LinkButton variant="link" to={`/clusters/${cluster}/nodes`}>
+            {(done || at >= phases.indexOf('Registered')) && <LinkButton to={urlPath`/clusters/${cluster}/nodes/${e.nodeName}`}>{t('join.toNode')}</LinkButton>}
+            <LinkButton variant="link" to={urlPath`/clusters/${cluster}/nodes`}>
               {t('join.finish')}
             </LinkButton>
           </ActionGroup>

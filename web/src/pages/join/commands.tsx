@@ -6,6 +6,7 @@ import { Copy } from '../../components/copy';
 import { useNow } from '../../components/detail';
 import { OfflineBundle, StockKeadm } from './other-ways';
 import { QR } from './qr';
+import { urlPath } from '../../lib/paths';
 
 /** Step 2: the line to paste, or installer and command apart. */
 export function Commands({ cluster, made, next }: { cluster: string; made: Schemas['NewEnrollment']; next: () => void }) {
@@ -42,7 +43,7 @@ export function Commands({ cluster, made, next }: { cluster: string; made: Schem
             <CardBody>
               <Content component="p">{t('join.byHandHelp')}</Content>
               <Flex>
-                <Button variant="secondary" component="a" href={`/join/edgectl/${made.arch}`} download="edgectl">
+                <Button variant="secondary" component="a" href={urlPath`/join/edgectl/${made.arch}`} download="edgectl">
                   {t('join.download')}
                 </Button>
               </Flex>
@@ -62,7 +63,7 @@ export function Commands({ cluster, made, next }: { cluster: string; made: Schem
         <Form>
           <ActionGroup>
             <Button onClick={next}>{t('join.watch')}</Button>
-            <Button variant="link" onClick={() => void navigate(`/clusters/${cluster}/nodes`)}>
+            <Button variant="link" onClick={() => void navigate(urlPath`/clusters/${cluster}/nodes`)}>
               {t('join.finish')}
             </Button>
           </ActionGroup>

@@ -6,6 +6,7 @@ import { useNavigate } from 'react-router';
 import { api, ApiError, data, type Problem, type Schemas } from '../../api/client';
 import { FieldHelp, LabelFields, labelsOf, TaintFields, taintsOf, type Pair } from '../../components/metadata-fields';
 import { InlineError } from '../../components/states';
+import { urlPath } from '../../lib/paths';
 
 type Request = Schemas['JoinRequest'];
 
@@ -83,7 +84,7 @@ export function JoinForm({ cluster, initial, onMade }: Props) {
         <Button type="submit" isLoading={make.isPending} isDisabled={make.isPending || r.nodeName.trim() === ''}>
           {t('join.next')}
         </Button>
-        <Button variant="link" onClick={() => void navigate(`/clusters/${cluster}/nodes`)}>
+        <Button variant="link" onClick={() => void navigate(urlPath`/clusters/${cluster}/nodes`)}>
           {t('common.cancel')}
         </Button>
       </ActionGroup>

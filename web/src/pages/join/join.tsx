@@ -12,6 +12,7 @@ import { Arrival } from './arrival';
 import { Batch } from './batch';
 import { Commands } from './commands';
 import { JoinForm } from './form';
+import { urlPath } from '../../lib/paths';
 
 /** The wizard: what the node is, how it joins, and its arrival. */
 export function Join() {
@@ -29,13 +30,13 @@ export function Join() {
       <PageHead
         crumbs={[
           { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('nodes.title'), to: `/clusters/${cluster}/nodes` },
+          { label: cluster, to: urlPath`/clusters/${cluster}/nodes` },
+          { label: t('nodes.title'), to: urlPath`/clusters/${cluster}/nodes` },
           { label: t('join.title') },
         ]}
         title={t('join.title')}
         description={t(many ? 'join.batch.description' : `join.steps.${step}.description`)}
-        actions={step === 1 && <LinkButton variant="secondary" to={`/clusters/${cluster}/join${many ? '' : '?many'}`}>{many ? t('join.batch.one') : t('join.batch.title')}</LinkButton>}
+        actions={step === 1 && <LinkButton variant="secondary" to={urlPath`/clusters/${cluster}/join` + (many ? '' : '?many')}>{many ? t('join.batch.one') : t('join.batch.title')}</LinkButton>}
       />
       {!many && (
         <PageSection>
@@ -78,7 +79,7 @@ function First({ cluster, many, request, onMade }: { cluster: string; many: bool
           <Empty
             title={t('join.notReady')}
             body={t(`join.reasons.${d.reason ?? 'KubeEdgeNotEnabled'}`)}
-            action={<LinkButton to={`/clusters/${cluster}/kubeedge`}>{t('nodes.toKubeedge')}</LinkButton>}
+            action={<LinkButton to={urlPath`/clusters/${cluster}/kubeedge`}>{t('nodes.toKubeedge')}</LinkButton>}
           />
         )
       }

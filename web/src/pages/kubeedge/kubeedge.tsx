@@ -14,6 +14,7 @@ import { Disable } from './disable';
 import { Firewall } from './firewall';
 import { SettingsForm } from './form';
 import { Status } from './overview';
+import { urlPath } from '../../lib/paths';
 
 type View = Schemas['KubeEdgeView'];
 type State = Schemas['OperationState'];
@@ -26,7 +27,7 @@ export function KubeEdge() {
   return (
     <>
       <PageHead
-        crumbs={[{ label: t('nav.clusters'), to: '/clusters' }, { label: cluster, to: `/clusters/${cluster}/nodes` }, { label: 'KubeEdge' }]}
+        crumbs={[{ label: t('nav.clusters'), to: '/clusters' }, { label: cluster, to: urlPath`/clusters/${cluster}/nodes` }, { label: 'KubeEdge' }]}
         title="KubeEdge"
         status={query.data && <KubeEdgeState state={query.data.state} />}
         description={t('kubeedge.description')}

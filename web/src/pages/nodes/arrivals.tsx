@@ -6,6 +6,7 @@ import { useNavigate } from 'react-router';
 import { api, data, type Schemas } from '../../api/client';
 import { enrollmentsQuery } from '../../api/queries';
 import { InlineError } from '../../components/states';
+import { urlPath } from '../../lib/paths';
 
 const underway = new Set(['Pending', 'CodeUsed', 'CertificateIssued', 'Registered']);
 
@@ -38,7 +39,7 @@ export function Arrivals({ cluster, enrollments, mayChange }: { cluster: string;
           actionClose={<AlertActionCloseButton aria-label={t('arrivals.hide', { node: e.nodeName })} onClose={() => setHidden([...hidden, e.name])} />}
           actionLinks={
             <>
-              <AlertActionLink onClick={() => void navigate(`/clusters/${cluster}/join?enrollment=${encodeURIComponent(e.name)}`)}>{t('arrivals.watch')}</AlertActionLink>
+              <AlertActionLink onClick={() => void navigate(urlPath`/clusters/${cluster}/join?enrollment=${e.name}`)}>{t('arrivals.watch')}</AlertActionLink>
               {mayChange && <AlertActionLink onClick={() => revoke.mutate(e.name)}>{t('arrivals.revoke')}</AlertActionLink>}
             </>
           }

@@ -8,6 +8,7 @@ import { leavePlanQuery } from '../../api/queries';
 import { Operation } from '../../components/operation';
 import { InlineError, Loaded } from '../../components/states';
 import { Plan } from './leave-plan';
+import { urlPath } from '../../lib/paths';
 
 /** Asks for the node's name, then retires it and shows how that goes. */
 export function Leave({ cluster, node, close }: { cluster: string; node: string; close: () => void }) {
@@ -27,7 +28,7 @@ export function Leave({ cluster, node, close }: { cluster: string; node: string;
       ),
   });
   const plan = useQuery(leavePlanQuery(cluster, node, !leave.data));
-  const end = () => (done ? void navigate(`/clusters/${cluster}/nodes`) : close());
+  const end = () => (done ? void navigate(urlPath`/clusters/${cluster}/nodes`) : close());
   return (
     <Modal isOpen variant="medium" onClose={end} aria-labelledby="leave-title" aria-describedby="leave-body">
       <ModalHeader title={t('leave.title', { node })} labelId="leave-title" titleIconVariant="warning" />

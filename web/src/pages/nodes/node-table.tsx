@@ -9,6 +9,7 @@ import { LongBody, longTable, placed, type RowPlace } from '../../components/lon
 import { NodeState, Tunnel } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { bytes, cores } from '../../lib/format';
+import { urlPath } from '../../lib/paths';
 
 type Node = Schemas['Node'];
 
@@ -64,7 +65,7 @@ const Row = memo(function Row({ cluster, node: n, grouped, podsCause, ...place }
   return (
     <Tr {...placed(place)}>
       <Td dataLabel={t('nodes.columns.name')}>
-        <Link to={`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
+        <Link to={urlPath`/clusters/${cluster}/nodes/${n.name}`}>{n.name}</Link>
         <div className="ew-muted">
           {n.address ?? t('nodes.noAddress')} · {n.arch} · {t(`nodes.roles.${n.role}`)}
         </div>

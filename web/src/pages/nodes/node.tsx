@@ -17,6 +17,7 @@ import { Allocated } from './allocated';
 import { EditMetadata } from './edit-metadata';
 import { Leave } from './leave';
 import { NodeMonitoring } from './monitoring';
+import { urlPath } from '../../lib/paths';
 
 export function NodePage() {
   const { t } = useTranslation();
@@ -30,8 +31,8 @@ export function NodePage() {
       <PageHead
         crumbs={[
           { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('nodes.title'), to: `/clusters/${cluster}/nodes` },
+          { label: cluster, to: urlPath`/clusters/${cluster}/nodes` },
+          { label: t('nodes.title'), to: urlPath`/clusters/${cluster}/nodes` },
           { label: node },
         ]}
         title={node}

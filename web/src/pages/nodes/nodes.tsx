@@ -12,6 +12,7 @@ import { Empty, Loaded, NoMatch } from '../../components/states';
 import { Arrivals } from './arrivals';
 import { NodeTable } from './node-table';
 import { Trends } from './trends';
+import { urlPath } from '../../lib/paths';
 
 type Node = Schemas['Node'];
 
@@ -43,7 +44,7 @@ export function Nodes() {
         title={t('nodes.title')}
         status={nodes.data && <Badge isRead screenReaderText={t('nodes.count')}>{nodes.data.nodes.length}</Badge>}
         description={t('nodes.description', { cluster: clusters.data?.find((c) => c.name === cluster)?.name ?? cluster })}
-        actions={mayJoin && <LinkButton to={`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
+        actions={mayJoin && <LinkButton to={urlPath`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
       />
       <PageSection isFilled>
         <Arrivals cluster={cluster} enrollments={enrollments.data ?? []} mayChange={rights.data?.retireNodes === true} />
@@ -135,7 +136,7 @@ function NoEdgeNodes({ cluster, mayJoin }: { cluster: string; mayJoin: boolean }
       <Empty
         title={t('nodes.none')}
         body={t('nodes.noneNotEnabled')}
-        action={<LinkButton to={`/clusters/${cluster}/kubeedge`}>{t('nodes.toKubeedge')}</LinkButton>}
+        action={<LinkButton to={urlPath`/clusters/${cluster}/kubeedge`}>{t('nodes.toKubeedge')}</LinkButton>}
       />
     );
   }
@@ -143,7 +144,7 @@ function NoEdgeNodes({ cluster, mayJoin }: { cluster: string; mayJoin: boolean }
     <Empty
       title={t('nodes.none')}
       body={mayJoin ? t('nodes.noneBody') : t('nodes.noneNoRight')}
-      action={mayJoin && <LinkButton to={`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
+      action={mayJoin && <LinkButton to={urlPath`/clusters/${cluster}/join`}>{t('nodes.join')}</LinkButton>}
     />
   );
 }

@@ -11,6 +11,7 @@ import { Sparkline } from '../../components/charts/sparkline';
 import { Loaded } from '../../components/states';
 import { NodeState } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
+import { urlPath } from '../../lib/paths';
 
 type Trend = Schemas['NodeTrend'];
 
@@ -69,7 +70,7 @@ function Row({ cluster, node, trend }: { cluster: string; node: Schemas['Node'];
   return (
     <>
       <span className="ew-trend-name">
-        <Link to={`/clusters/${cluster}/nodes/${node.name}?tab=monitoring`}>{node.name}</Link>
+        <Link to={urlPath`/clusters/${cluster}/nodes/${node.name}?tab=monitoring`}>{node.name}</Link>
         <NodeState node={node} />
       </span>
       <Sparkline values={trend?.cpuNanoCores ?? []} top={node.allocatable.cpuNanoCores} />

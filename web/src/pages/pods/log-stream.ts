@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import { LogBuffer } from './log-buffer';
+import { urlPath } from '../../lib/paths';
 
 /** One row of a frame; see LogFrameRow of the server. */
 export interface Row {
@@ -54,9 +55,9 @@ export function logQuery(c: LogChoice): URLSearchParams {
 
 /** Path of the logs. */
 export function logPath(c: LogChoice): string {
-  const part = encodeURIComponent;
-  const cluster = `/api/v1/clusters/${part(c.cluster)}`;
-  return c.workload ? `${cluster}/logs/${part(c.namespace)}` : `${cluster}/pods/${part(c.namespace)}/${part(c.pod)}/logs`;
+  return c.workload
+    ? urlPath`/api/v1/clusters/${c.cluster}/logs/${c.namespace}`
+    : urlPath`/api/v1/clusters/${c.cluster}/pods/${c.namespace}/${c.pod}/logs`;
 }
 
 /** What of the logs is there already, so that a new connection goes on behind it. */

@@ -8,6 +8,7 @@ import type { Schemas } from '../../api/client';
 import { Conditions, Facts, Pairs } from '../../components/detail';
 import { Empty } from '../../components/states';
 import { ContainerState } from '../../components/status';
+import { urlPath } from '../../lib/paths';
 
 type Pod = Schemas['PodDetail'];
 
@@ -57,7 +58,7 @@ export function Containers({ pod, cluster }: { pod: Pod; cluster: string }) {
 /** Buttons for a container's log and for a terminal in it. */
 function ContainerActions({ pod, cluster, container: c }: { pod: Pod; cluster: string; container: Schemas['Container'] }) {
   const { t } = useTranslation();
-  const to = (page: string) => `/clusters/${cluster}/pods/${pod.namespace}/${pod.name}/${page}?container=${encodeURIComponent(c.name)}`;
+  const to = (page: string) => urlPath`/clusters/${cluster}/pods/${pod.namespace}/${pod.name}/${page}?container=${c.name}`;
   return (
     <>
       <Tooltip content={t('container.logs')}>
@@ -114,7 +115,7 @@ export function Scheduling({ pod, cluster }: { pod: Pod; cluster: string }) {
     <>
       <Facts
         rows={[
-          [t('pod.node'), pod.node && <Link to={`/clusters/${cluster}/nodes/${pod.node}`}>{pod.node}</Link>],
+          [t('pod.node'), pod.node && <Link to={urlPath`/clusters/${cluster}/nodes/${pod.node}`}>{pod.node}</Link>],
           [t('pod.nodeSelector'), <Pairs key="n" pairs={pod.nodeSelector} name={t('pod.nodeSelector')} />],
           [t('pod.tolerations'), pod.tolerations.map((x) => <div key={x}>{x}</div>)],
           [t('pod.scheduler'), pod.scheduler],

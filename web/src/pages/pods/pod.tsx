@@ -13,6 +13,7 @@ import { PodStatus } from '../../components/status';
 import { dateTime } from '../../lib/format';
 import { PodMonitoring } from './monitoring';
 import { Containers, Environment, Scheduling, Volumes } from './parts';
+import { urlPath } from '../../lib/paths';
 
 interface Where {
   cluster: string;
@@ -33,8 +34,8 @@ export function PodPage() {
       <PageHead
         crumbs={[
           { label: t('nav.clusters'), to: '/clusters' },
-          { label: cluster, to: `/clusters/${cluster}/nodes` },
-          { label: t('pods.title'), to: `/clusters/${cluster}/pods` },
+          { label: cluster, to: urlPath`/clusters/${cluster}/nodes` },
+          { label: t('pods.title'), to: urlPath`/clusters/${cluster}/pods` },
           { label: pod },
         ]}
         title={pod}
@@ -110,7 +111,7 @@ function Details({ pod, where }: { pod: Schemas['PodDetail']; where: Where }) {
             [t('pod.application'), pod.app],
             [t('pod.status'), <PodStatus key="s" status={pod.status} />],
             [t('pod.ip'), pod.ip],
-            [t('pod.node'), pod.node && <Link to={`/clusters/${where.cluster}/nodes/${pod.node}`}>{pod.node}</Link>],
+            [t('pod.node'), pod.node && <Link to={urlPath`/clusters/${where.cluster}/nodes/${pod.node}`}>{pod.node}</Link>],
             [t('pod.nodeIP'), pod.nodeIP],
             [t('pod.restarts'), <Restarts key="r" pod={pod} />],
             [t('pod.qos'), pod.qos],
@@ -150,7 +151,7 @@ function Delete({ where, close }: { where: Where; close: () => void }) {
   const [name, setName] = useState('');
   const remove = useMutation({
     mutationFn: () => data(api.DELETE('/api/v1/clusters/{cluster}/pods/{namespace}/{pod}', { params: { path: where } })),
-    onSuccess: () => navigate(`/clusters/${where.cluster}/pods`),
+    onSuccess: () => navigate(urlPath`/clusters/${where.cluster}/pods`),
   });
   return (
     <Modal isOpen variant="small" onClose={close} aria-labelledby="delete-title">

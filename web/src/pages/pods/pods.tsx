@@ -13,6 +13,7 @@ import { Empty, Loaded, NoMatch } from '../../components/states';
 import { PodStatus } from '../../components/status';
 import { Cpu, Memory } from '../../components/usage';
 import { Search } from '../nodes/nodes';
+import { urlPath } from '../../lib/paths';
 
 type Pod = Schemas['PodRow'];
 
@@ -30,7 +31,7 @@ export function Pods() {
   return (
     <>
       <PageHead
-        crumbs={[{ label: t('nav.clusters'), to: '/clusters' }, { label: cluster, to: `/clusters/${cluster}/nodes` }, { label: t('pods.title') }]}
+        crumbs={[{ label: t('nav.clusters'), to: '/clusters' }, { label: cluster, to: urlPath`/clusters/${cluster}/nodes` }, { label: t('pods.title') }]}
         title={t('pods.title')}
         status={<Badge isRead>{list.length}</Badge>}
         description={t('pods.description')}
@@ -106,13 +107,13 @@ export function PodTable({ cluster, pods }: { cluster: string; pods: Pod[] }) {
             {shown.map((p) => (
               <Tr key={`${p.namespace}/${p.name}`}>
                 <Td dataLabel={t('pods.columns.name')}>
-                  <Link to={`/clusters/${cluster}/pods/${p.namespace}/${p.name}`}>{p.name}</Link>
+                  <Link to={urlPath`/clusters/${cluster}/pods/${p.namespace}/${p.name}`}>{p.name}</Link>
                   <div className="ew-muted">{p.namespace}</div>
                 </Td>
                 <Td dataLabel={t('pods.columns.status')}>
                   <PodStatus status={p.status} /> {p.ready}/{p.total}
                 </Td>
-                <Td dataLabel={t('pods.columns.node')}>{p.node ? <Link to={`/clusters/${cluster}/nodes/${p.node}`}>{p.node}</Link> : '—'}</Td>
+                <Td dataLabel={t('pods.columns.node')}>{p.node ? <Link to={urlPath`/clusters/${cluster}/nodes/${p.node}`}>{p.node}</Link> : '—'}</Td>
                 <Td dataLabel={t('pods.columns.restarts')}>
                   <Restarts pod={p} />
                 </Td>

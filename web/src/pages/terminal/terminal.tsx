@@ -10,6 +10,7 @@ import { podCrumbs } from '../pods/crumbs';
 import './terminal.css';
 import type { End, Status } from './terminal-screen';
 import { wordsOf } from './words';
+import { urlPath } from '../../lib/paths';
 
 // xterm is large, and only who opens a terminal needs it.
 const TerminalScreen = lazy(() => import('./terminal-screen'));
@@ -91,10 +92,9 @@ interface Where {
 }
 
 function pathOf(w: Where): string {
-  const part = encodeURIComponent;
   const query = new URLSearchParams({ container: w.container, shell: w.shell });
   if (w.shell === 'custom') for (const word of w.command) query.append('command', word);
-  return `/api/v1/clusters/${part(w.cluster)}/pods/${part(w.namespace)}/${part(w.pod)}/terminal?${query.toString()}`;
+  return urlPath`/api/v1/clusters/${w.cluster}/pods/${w.namespace}/${w.pod}/terminal` + `?${query.toString()}`;
 }
 
 /** A command of the user's own. It is not in the URL, since it may hold a secret. */
