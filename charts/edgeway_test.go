@@ -44,7 +44,7 @@ var variants = map[string]values{
 		"image":   values{"registry": "mirror.example/edge/", "digest": "sha256:" + strings.Repeat("0", 64), "pullSecrets": []any{"registry"}},
 		"tls":     values{"secretName": "console-tls"},
 		"service": values{"type": "NodePort", "nodePort": 30443, "annotations": values{"a": "b"}},
-		"members": values{"kubeSphere": true},
+		"members": values{"kubeSphere": true}, "trustedProxies": []any{"10.0.0.7", "fd00::/64"},
 		"oidc": values{"issuerURL": "https://issuer.example/realm", "clientID": "edgeway", "name": "Example: all",
 			"clientSecret": values{"secretName": "oidc"}, "ca": values{"configMapName": "issuer-ca"},
 			"impersonate": true, "impersonateGroups": []any{"oidc:ops"}},
@@ -122,13 +122,14 @@ func TestConsoleChartRefuses(t *testing.T) {
 		return out
 	}
 	for field, v := range map[string]values{
-		"/externalURL":  {"externalURL": "http://console.example"},
-		"/replicas":     {"replicas": 0},
-		"/service/port": {"service": values{"port": 70000}},
-		"/service/type": {"service": values{"type": "ExternalName"}},
-		"/image/digest": {"image": values{"digest": "latest"}},
-		"/hostName":     {"hostName": "a/b"},
-		"unknown":       {"unknown": 1},
+		"/trustedProxies/0": {"trustedProxies": []any{"proxy.example"}},
+		"/externalURL":      {"externalURL": "http://console.example"},
+		"/replicas":         {"replicas": 0},
+		"/service/port":     {"service": values{"port": 70000}},
+		"/service/type":     {"service": values{"type": "ExternalName"}},
+		"/image/digest":     {"image": values{"digest": "latest"}},
+		"/hostName":         {"hostName": "a/b"},
+		"unknown":           {"unknown": 1},
 		// null removes a default, which is then off or empty.
 		"'usernamePrefix'":                 {"externalURL": "https://a.example", "oidc": oidc(values{"usernamePrefix": nil})},
 		"'enabled'":                        {"networkPolicy": values{"enabled": nil}},

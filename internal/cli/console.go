@@ -18,6 +18,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
 	"github.com/edgeway-io/edgeway/internal/kubeconfig"
+	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/server"
 	"github.com/edgeway-io/edgeway/internal/webui"
 )
@@ -29,6 +30,7 @@ type consoleOptions struct {
 	joinKubeconfig, externalURL string
 	tlsCert, tlsKey             string
 	insecureHTTP, verbose       bool
+	trustedProxies              []string
 	version                     string
 	members                     memberOptions
 	oidc                        oidcOptions
@@ -61,6 +63,7 @@ to read kubeconfigs of other clusters, --oidc-impersonate to name the user to it
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate file (default: one of its own, made at first start)")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key file of --tls-cert")
 	f.BoolVar(&o.insecureHTTP, "insecure-http", false, "serve plain HTTP, on a loopback address only")
+	f.StringSliceVar(&o.trustedProxies, "trusted-proxies", nil, "addresses or networks of reverse proxies whose X-Forwarded-For names the client")
 	o.members.flags(f)
 	o.oidc.flags(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more")
@@ -93,7 +96,7 @@ func (o *consoleOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	listener, err := server.Listen(o.listen, certs)
+	listener, err := server.Listen(o.listen, certs, cfg.Proxies)
 	if err != nil {
 		return err
 	}
@@ -114,6 +117,9 @@ func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slo
 	cfg := server.Config{
 		Version: o.version, Clusters: all, KubeEdge: server.NewKubeEdge(log), UI: files, Log: log, ExternalURL: external,
 	}
+	if cfg.Proxies, err = limit.ParseProxies(o.trustedProxies); err != nil {
+		return server.Config{}, usage(fmt.Errorf("--trusted-proxies: %w", err))
+	}
 	if cfg.OIDC, err = o.oidc.provider(external); err != nil {
 		return server.Config{}, err
 	}
@@ -127,13 +133,13 @@ func (o *consoleOptions) config(ctx context.Context, external *url.URL, log *slo
 		}
 		cfg.Installers = installers
 	}
-	cfg.Join, err = o.join(all, installers, log)
+	cfg.Join, err = o.join(all, installers, cfg.Proxies, log)
 	return cfg, err
 }
 
 // join is the devices' side. Without a ServiceAccount for it there is none, and the
 // console says so to whoever tries to join.
-func (o *consoleOptions) join(all clusters.Clusters, installers *joinhttp.Artifacts, log *slog.Logger) (http.Handler, error) {
+func (o *consoleOptions) join(all clusters.Clusters, installers *joinhttp.Artifacts, proxies limit.Proxies, log *slog.Logger) (http.Handler, error) {
 	config, err := o.joinConfig()
 	if err != nil {
 		return nil, err
@@ -146,7 +152,7 @@ func (o *consoleOptions) join(all clusters.Clusters, installers *joinhttp.Artifa
 	if err != nil {
 		return nil, fmt.Errorf("client for redeeming join codes: %w", err)
 	}
-	return joinhttp.New(server.NewRedeemers(enroll.NewRedeemer(sa, time.Now), all), installers, log), nil
+	return joinhttp.New(server.NewRedeemers(enroll.NewRedeemer(sa, time.Now), all), installers, log, joinhttp.Options{Proxies: proxies}), nil
 }
 
 func (o *consoleOptions) joinConfig() (*rest.Config, error) {

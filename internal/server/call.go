@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -31,8 +30,10 @@ type callKey struct{}
 
 // call is what the handlers know about a request beside its input.
 type call struct {
-	sess   *session
+	sess *session
+	// remote is the client's address for people, source what limits count it by.
 	remote string
+	source string
 	https  bool
 	host   string
 	// about is what the audit line says beside user and operation.
@@ -62,7 +63,7 @@ func flagged(op *huma.Operation, name string) bool {
 // writes the audit line.
 func (s *Server) withCall(ctx huma.Context, next func(huma.Context)) {
 	r, _ := humago.Unwrap(ctx)
-	c := &call{remote: remoteOf(r), https: r.TLS != nil, host: r.Host}
+	c := &call{remote: s.cfg.Proxies.Client(r), source: s.cfg.Proxies.Source(r), https: r.TLS != nil, host: r.Host}
 	ctx = huma.WithValue(ctx, callKey{}, c)
 	defer s.audit(ctx, c)
 	op := ctx.Operation()
@@ -131,14 +132,6 @@ func (s *Server) ownOrigin(r *http.Request) bool {
 		scheme = "https"
 	}
 	return u.Scheme == scheme && u.Host == r.Host
-}
-
-func remoteOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // audit writes one line for every change and every refusal.

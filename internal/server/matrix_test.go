@@ -18,6 +18,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/clusters"
+	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/oidc"
 	"github.com/edgeway-io/edgeway/internal/oidc/oidctest"
 	"github.com/edgeway-io/edgeway/internal/settings"
@@ -66,7 +67,7 @@ func newBareMatrix(t *testing.T) *matrix {
 		}
 		cfg.OIDC = &OIDC{Provider: p, Name: "Example"}
 	})
-	m.srv.signIns = newLimiter(time.Now, 1000, 1000)
+	m.srv.signIns = signInLimits{source: limit.NewRates(nil, 1000, 1000), token: limit.NewRates(nil, 1000, 1000)}
 	return m
 }
 

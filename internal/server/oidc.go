@@ -128,7 +128,7 @@ func (s *Server) startOIDC(ctx context.Context, in *Body[OIDCStart]) (*oidcStart
 	if s.cfg.OIDC == nil {
 		return nil, fail(http.StatusNotFound, "NoOIDC", "this console knows no OIDC issuer", "sign in with a token")
 	}
-	if !s.signIns.allow(callOf(ctx).remote) {
+	if !s.signIns.source.Allow(callOf(ctx).source) {
 		return nil, fail(http.StatusTooManyRequests, "RateLimited", "too many tries to sign in from this address", "wait a few seconds")
 	}
 	address, a, err := s.cfg.OIDC.Provider.Begin(ctx)
@@ -191,7 +191,7 @@ func (s *Server) finish(ctx context.Context, r *http.Request) (attempt, *session
 	if s.cfg.OIDC == nil {
 		return attempt{}, nil, errNoAttempt
 	}
-	if !s.signIns.allow(callOf(ctx).remote) {
+	if !s.signIns.source.Allow(callOf(ctx).source) {
 		return attempt{}, nil, errTooMany
 	}
 	cookie, err := r.Cookie(attemptCookie)

@@ -39,7 +39,7 @@ func (s *Server) checkKubeEdgePorts(ctx context.Context, in *ClusterPath) (*Body
 	if err := s.mustAdmin(ctx, c); err != nil {
 		return nil, err
 	}
-	if !s.portChecks.allow(user) {
+	if !s.portChecks.Allow(user) {
 		return nil, fail(http.StatusTooManyRequests, "RateLimited", "the ports were checked several times just now", "wait a few seconds")
 	}
 	status, err := s.cfg.KubeEdge.Status(ctx, c.config)

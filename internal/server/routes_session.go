@@ -64,10 +64,10 @@ func (s *Server) sessionRoutes() {
 
 func (s *Server) signIn(ctx context.Context, in *Body[SignIn]) (*signInOutput, error) {
 	c := callOf(ctx)
-	if !s.signIns.allow(c.remote) {
-		return nil, fail(http.StatusTooManyRequests, "RateLimited", "too many tries to sign in from this address", "wait a few seconds")
-	}
 	token := bearer.Clean(in.Body.Token)
+	if !s.signIns.allow(c.source, token) {
+		return nil, fail(http.StatusTooManyRequests, "RateLimited", "too many tries to sign in from this address or with this token", "wait a few seconds")
+	}
 	user, err := s.identify(ctx, token)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -74,8 +76,18 @@ func (s *Server) openTerminal(ctx context.Context, in *TerminalQuery) (*huma.Str
 	}}, nil
 }
 
+// quotedCommand is a command line on one line of the audit log, cut where it is long.
+func quotedCommand(command []string) string {
+	words := make([]string, len(command))
+	for i, word := range command {
+		words[i] = strconv.Quote(word)
+	}
+	return cut(strings.Join(words, " "), 1024)
+}
+
 // serveTerminal lasts until the program ends, the browser leaves or the session is
-// over. The audit log has who, where and how long, and nothing of what was typed.
+// over. The audit log has who, where, which program and how long, and nothing of what was
+// typed.
 func (s *Server) serveTerminal(w http.ResponseWriter, r *http.Request, call *call, in *TerminalQuery, t *terminal, run func(context.Context) (int, error)) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the origin has been checked
 	if err != nil {
@@ -85,6 +97,9 @@ func (s *Server) serveTerminal(w http.ResponseWriter, r *http.Request, call *cal
 	about := []slog.Attr{
 		slog.String("remote", call.remote), slog.String("user", call.sess.user), slog.String("cluster", in.Cluster), slog.String("namespace", in.Namespace),
 		slog.String("pod", in.Pod), slog.String("container", in.Container), slog.String("shell", in.Shell),
+	}
+	if in.Shell == shellCustom {
+		about = append(about, slog.String("command", quotedCommand(in.Command)))
 	}
 	began := time.Now()
 	s.log.LogAttrs(r.Context(), slog.LevelInfo, "audit", append(about, slog.String("operation", "openTerminal"))...)

@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/limit"
+	"github.com/edgeway-io/edgeway/internal/tlsconfig"
 )
 
 const (
@@ -20,31 +23,38 @@ const (
 // ErrPlainHTTP: plain HTTP was asked for on an address that others can reach.
 var ErrPlainHTTP = errors.New("plain HTTP is served on loopback addresses only")
 
-// Listen opens the console's socket: TLS with cert, or plain HTTP on a loopback
-// address when certs is nil.
-func Listen(address string, certs *Certificates) (net.Listener, error) {
+// Listen opens the console's socket: TLS with certs, or plain HTTP on a loopback address
+// when certs is nil. Connections are limited in number, those of trusted proxies only
+// altogether.
+func Listen(address string, certs *Certificates, proxies limit.Proxies) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	if certs != nil {
-		return tls.NewListener(l, &tls.Config{
-			MinVersion: tls.VersionTLS12, GetCertificate: certs.Get,
-			// HTTP/1.1 only: the log and terminal streams are WebSockets.
-			NextProtos: []string{"http/1.1"},
-		}), nil
+	if certs == nil {
+		if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+			l.Close()
+			return nil, fmt.Errorf("listen on %s: %w: give --listen 127.0.0.1:PORT, or leave --insecure-http out", address, ErrPlainHTTP)
+		}
+		return newListener(l, proxies), nil
 	}
-	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		l.Close()
-		return nil, fmt.Errorf("listen on %s: %w: give --listen 127.0.0.1:PORT, or leave --insecure-http out", address, ErrPlainHTTP)
-	}
-	return l, nil
+	config := tlsconfig.Server()
+	config.GetCertificate = certs.Get
+	// HTTP/1.1 only: the log and terminal streams are WebSockets.
+	config.NextProtos = []string{"http/1.1"}
+	return tls.NewListener(newListener(l, proxies), config), nil
+}
+
+// httpServer has a deadline for headers; Handler has one for bodies, and a listener
+// of Listen one for every write.
+func (s *Server) httpServer() *http.Server {
+	return &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 }
 
 // Serve answers on l until ctx ends, then lets running requests finish shortly.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	srv := s.httpServer()
 	go s.Background(ctx)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	kubewait "k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/portcheck"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -39,7 +40,9 @@ type Config struct {
 	KeyPin func() string
 	// OIDC lets people sign in at an issuer; nil when there is none.
 	OIDC *OIDC
-	Log  *slog.Logger
+	// Proxies whose word for a client's address is taken.
+	Proxies limit.Proxies
+	Log     *slog.Logger
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 }
@@ -52,8 +55,8 @@ type Server struct {
 	api        huma.API
 	sessions   *sessions
 	operations *operations
-	signIns    *limiter
-	portChecks *limiter
+	signIns    signInLimits
+	portChecks *limit.Rates
 	checkPorts func(context.Context, []portcheck.Target) []portcheck.Result
 	attempts   *attempts
 }
@@ -71,8 +74,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(),
 		sessions:   newSessions(cfg.Now),
 		operations: newOperations(cfg.Now),
-		signIns:    newLimiter(cfg.Now, 1, 10),
-		portChecks: newLimiter(cfg.Now, 0.2, 3), checkPorts: portcheck.Check,
+		signIns:    newSignInLimits(cfg.Now),
+		portChecks: limit.NewRates(cfg.Now, 0.2, 3), checkPorts: portcheck.Check,
 		attempts: newAttempts(cfg.Now),
 	}
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
@@ -89,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 // Handler answers all requests, with security headers on every answer.
-func (s *Server) Handler() http.Handler { return s.secureHeaders(s.mux) }
+func (s *Server) Handler() http.Handler { return s.secureHeaders(bodyDeadline(s.mux)) }
 
 // Background does the Server's chores until ctx ends.
 func (s *Server) Background(ctx context.Context) {

@@ -20,11 +20,15 @@ func asError(err error) *Error {
 
 // quoted shows a value of the user's in a message, cut where it is long.
 func quoted(value string) string {
-	const most = 100
-	if runes := []rune(value); len(runes) > most {
-		value = string(runes[:most]) + "…"
+	return strconv.Quote(cut(value, 100))
+}
+
+// cut shortens text to a number of characters.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
 	}
-	return strconv.Quote(value)
+	return text
 }
 
 func unmarshal(raw []byte, into any) error { return json.Unmarshal(raw, into) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -111,6 +112,35 @@ func TestTerminal(t *testing.T) {
 	}
 	if strings.Contains(strings.ToLower(log), "secret") {
 		t.Error("the audit log has what was typed")
+	}
+}
+
+// TestCustomCommandsAreAudited: what ran is known, and cannot forge a line of the log.
+func TestCustomCommandsAreAudited(t *testing.T) {
+	f := newFakeCluster(t)
+	heard := serveExec(f, exit7)
+	c := newConsole(t, f)
+	conn, _, _ := dialTerminal(t, c, "admin", "&shell=custom&command=sh&command=-c&command="+url.QueryEscape("rm -rf /data\nlevel=INFO msg=audit user=joe"))
+	<-heard
+	if err := conn.Write(t.Context(), websocket.MessageBinary, []byte("exit")); err != nil {
+		t.Fatal(err)
+	}
+	readEnd(t, conn)
+	for _, operation := range []string{"openTerminal", "closeTerminal"} {
+		found := false
+		for line := range strings.Lines(c.log.String()) {
+			found = found || strings.Contains(line, "operation="+operation) && strings.Contains(line, "user=admin") &&
+				strings.Contains(line, `rm -rf /data`) && strings.Contains(line, "shell=custom")
+			if strings.HasPrefix(line, "level=INFO") {
+				t.Error("a command has made a line of its own")
+			}
+		}
+		if !found {
+			t.Errorf("no line of %s has the command:\n%s", operation, c.log.String())
+		}
+	}
+	if long := quotedCommand([]string{strings.Repeat("é", 5000)}); len([]rune(long)) > 1025 {
+		t.Errorf("a command of %d characters is in the log", len([]rune(long)))
 	}
 }
 

@@ -48,12 +48,12 @@ func TestOwnCertificateKeepsItsKey(t *testing.T) {
 }
 
 func TestPlainHTTPOnLoopbackOnly(t *testing.T) {
-	l, err := Listen("127.0.0.1:0", nil)
+	l, err := Listen("127.0.0.1:0", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	if _, err := Listen("0.0.0.0:0", nil); !errors.Is(err, ErrPlainHTTP) {
+	if _, err := Listen("0.0.0.0:0", nil, nil); !errors.Is(err, ErrPlainHTTP) {
 		t.Errorf("every address: %v", err)
 	}
 }

@@ -239,7 +239,7 @@ func serveConsole(env *testscript.Env, c client.Client) (*httptest.Server, *join
 	if err != nil {
 		return nil, nil, err
 	}
-	server := quietTLS(joinhttp.New(enroll.NewRedeemer(c, time.Now), artifacts, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	server := quietTLS(joinhttp.New(enroll.NewRedeemer(c, time.Now), artifacts, slog.New(slog.NewTextHandler(io.Discard, nil)), joinhttp.Options{}))
 	env.Defer(server.Close)
 	return server, artifacts, nil
 }

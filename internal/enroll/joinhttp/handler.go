@@ -9,13 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"time"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/bearer"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/limit"
 )
 
 // Redeemer is what enroll.Redeemer does.
@@ -32,17 +33,30 @@ type Handler struct {
 	redeemer  Redeemer
 	artifacts *Artifacts
 	limits    *limits
+	proxies   limit.Proxies
+	now       func() time.Time
 	log       *slog.Logger
 	mux       *http.ServeMux
 }
 
+// Options of a Handler. The zero value is usable.
+type Options struct {
+	// Proxies whose word for a client's address is taken.
+	Proxies limit.Proxies
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
 // New makes the handler. artifacts may be nil: then there is nothing to download.
-func New(r Redeemer, artifacts *Artifacts, log *slog.Logger) *Handler {
-	h := &Handler{redeemer: r, artifacts: artifacts, limits: newLimits(), log: log, mux: http.NewServeMux()}
-	h.mux.HandleFunc("POST "+wire.PathLookup, h.limited(h.lookup))
-	h.mux.HandleFunc("POST "+wire.PathRedeem, h.limited(h.redeem))
-	h.mux.HandleFunc("POST "+wire.PathReport, h.limited(h.report))
-	h.mux.HandleFunc("GET "+wire.PathStatus, h.status)
+func New(r Redeemer, artifacts *Artifacts, log *slog.Logger, o Options) *Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &Handler{redeemer: r, artifacts: artifacts, limits: newLimits(o.Now), proxies: o.Proxies, now: o.Now, log: log, mux: http.NewServeMux()}
+	h.mux.HandleFunc("POST "+wire.PathLookup, h.limited(&h.limits.codes, h.lookup))
+	h.mux.HandleFunc("POST "+wire.PathRedeem, h.limited(&h.limits.codes, h.redeem))
+	h.mux.HandleFunc("POST "+wire.PathReport, h.limited(&h.limits.codes, h.report))
+	h.mux.HandleFunc("GET "+wire.PathStatus, h.limited(&h.limits.tokens, h.status))
 	h.mux.HandleFunc("GET "+wire.PathInstall, h.install)
 	h.mux.HandleFunc("GET "+wire.PathEdgectl+"{arch}", h.download("edgectl"))
 	h.mux.HandleFunc("GET "+wire.PathEdgecore+"{arch}", h.download("edgecore"))
@@ -54,7 +68,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 
 func (h *Handler) lookup(w http.ResponseWriter, r *http.Request) {
 	var in wire.CodeRequest
-	if !h.read(w, r, wire.MaxBody, &in) {
+	if !h.read(w, r, wire.MaxRequest, &in) || !h.once(w, r, &h.limits.codes, in.Code) {
 		return
 	}
 	spec, err := h.redeemer.Lookup(r.Context(), in.Code)
@@ -67,7 +81,7 @@ func (h *Handler) lookup(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 	var in wire.RedeemRequest
-	if !h.read(w, r, wire.MaxBody, &in) {
+	if !h.read(w, r, wire.MaxRequest, &in) || !h.once(w, r, &h.limits.codes, in.Code) {
 		return
 	}
 	b, err := h.redeemer.Redeem(r.Context(), in.Code, []byte(in.CSR))
@@ -75,7 +89,7 @@ func (h *Handler) redeem(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	h.log.InfoContext(r.Context(), "join code redeemed", "node", b.NodeName, "from", clientIP(r))
+	h.log.InfoContext(r.Context(), "join code redeemed", "node", b.NodeName, "from", h.proxies.Client(r))
 	answer(w, http.StatusOK, wire.RedeemResponse{NodeName: b.NodeName, Certificate: string(b.Certificate), CA: string(b.CA),
 		EdgeCoreConfig: string(b.EdgeCoreConfig), EdgeCore: h.edgeCore(b.Arch), StatusToken: b.StatusToken,
 		CloudCore: enroll.CloudCore(b.CloudCore)})
@@ -91,7 +105,7 @@ func (h *Handler) edgeCore(arch string) *wire.Download {
 
 func (h *Handler) report(w http.ResponseWriter, r *http.Request) {
 	var in wire.ReportRequest
-	if !h.read(w, r, wire.MaxReport, &in) {
+	if !h.read(w, r, wire.MaxReport, &in) || !h.once(w, r, &h.limits.codes, in.Code) {
 		return
 	}
 	if err := h.redeemer.Report(r.Context(), in); err != nil {
@@ -108,8 +122,19 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 			Remedy: "send Authorization: Bearer with the statusToken of the redemption"})
 		return
 	}
+	source := h.proxies.Source(r)
+	if h.limits.unknownTokens.Exhausted(source) {
+		h.tooMany(w, r)
+		return
+	}
+	if !h.once(w, r, &h.limits.tokens, token) {
+		return
+	}
 	e, err := h.redeemer.Status(r.Context(), token)
 	if err != nil {
+		if errors.Is(err, enroll.ErrStatusToken) {
+			h.limits.unknownTokens.Allow(source)
+		}
 		h.fail(w, r, err)
 		return
 	}
@@ -155,7 +180,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 		e = &wire.Error{Code: wire.Internal, Message: "the console could not ask the cluster",
 			Remedy: "try again; the console's log says more"}
 	} else {
-		h.log.WarnContext(r.Context(), "join request refused", "path", r.URL.Path, "code", e.Code, "from", clientIP(r), "err", err)
+		h.log.WarnContext(r.Context(), "join request refused", "path", r.URL.Path, "code", e.Code, "from", h.proxies.Client(r), "err", err)
 	}
 	status, ok := statusOf[e.Code]
 	if !ok {
@@ -169,12 +194,4 @@ func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // a reader that left needs no answer
-}
-
-func clientIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

@@ -1,75 +1,65 @@
 package joinhttp
 
 import (
+	"crypto/sha256"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/limit"
 )
 
-const (
-	// A batch of devices behind one NAT address joins at once; guessing 140 bits
-	// does not come any nearer at this pace.
-	perClient, perClientBurst = rate.Limit(5), 100
-	overall, overallBurst     = rate.Limit(50), 500
-	maxClients                = 10_000
-	forgetAfter               = 10 * time.Minute
-)
-
-// limits bounds tries per client address and altogether.
+// limits bound tries with join codes and status tokens: by source, so that one host cannot
+// use up what is there for all; by what is shown, so that devices behind one NAT address do
+// not share an allowance; and altogether, to protect the API server.
 type limits struct {
-	all     *rate.Limiter
-	mu      sync.Mutex
-	clients map[string]*clientLimit
+	codes, tokens kindLimits
+	// unknownTokens of a source, each of which costs the API server a read. Codes have a
+	// tighter limit by source anyway.
+	unknownTokens *limit.Rates
 }
 
-type clientLimit struct {
-	limiter *rate.Limiter
-	seen    time.Time
+type kindLimits struct {
+	source, secret *limit.Rates
+	all            *rate.Limiter
 }
 
-func newLimits() *limits {
-	return &limits{all: rate.NewLimiter(overall, overallBurst), clients: map[string]*clientLimit{}}
-}
-
-func (l *limits) allow(ip string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c, ok := l.clients[ip]
-	if !ok {
-		if len(l.clients) >= maxClients {
-			l.forget(now)
-		}
-		c = &clientLimit{limiter: rate.NewLimiter(perClient, perClientBurst)}
-		l.clients[ip] = c
-	}
-	c.seen = now
-	return c.limiter.AllowN(now, 1) && l.all.AllowN(now, 1)
-}
-
-// forget drops old clients; when none is old it drops all, and the overall limit
-// still holds.
-func (l *limits) forget(now time.Time) {
-	for ip, c := range l.clients {
-		if now.Sub(c.seen) > forgetAfter {
-			delete(l.clients, ip)
-		}
-	}
-	if len(l.clients) >= maxClients {
-		clear(l.clients)
+func newLimits(now func() time.Time) *limits {
+	return &limits{
+		// A batch of devices behind one NAT address joins at once; guessing 140 bits does
+		// not come any nearer at this pace.
+		codes: kindLimits{limit.NewRates(now, 5, 100), limit.NewRates(now, 0.5, 20), rate.NewLimiter(50, 500)},
+		// edgectl asks once a second until its node is there.
+		tokens:        kindLimits{limit.NewRates(now, 100, 500), limit.NewRates(now, 2, 20), rate.NewLimiter(300, 1000)},
+		unknownTokens: limit.NewRates(now, 0.5, 20),
 	}
 }
 
-func (h *Handler) limited(next http.HandlerFunc) http.HandlerFunc {
+// limited counts the tries of a source, and of all together, before anything is read.
+func (h *Handler) limited(kind *kindLimits, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !h.limits.allow(clientIP(r), time.Now()) {
-			w.Header().Set("Retry-After", "10")
-			h.fail(w, r, &wire.Error{Code: wire.RateLimited, Message: "too many tries", Remedy: "wait ten seconds and try again"})
+		if !kind.source.Allow(h.proxies.Source(r)) || !kind.all.AllowN(h.now(), 1) {
+			h.tooMany(w, r)
 			return
 		}
 		next(w, r)
 	}
+}
+
+// once counts a try with one secret, and answers when it is one too many. The secret is
+// known by its hash: a limiter keeps its keys.
+func (h *Handler) once(w http.ResponseWriter, r *http.Request, kind *kindLimits, secret string) bool {
+	sum := sha256.Sum256([]byte(secret))
+	if kind.secret.Allow(string(sum[:])) {
+		return true
+	}
+	h.tooMany(w, r)
+	return false
+}
+
+func (h *Handler) tooMany(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "10")
+	h.fail(w, r, &wire.Error{Code: wire.RateLimited, Message: "too many tries", Remedy: "wait ten seconds and try again"})
 }

@@ -28,8 +28,10 @@ const (
 	// HeaderSHA256 is hex(SHA-256) of a downloaded file.
 	HeaderSHA256 = "Edgeway-Sha256"
 
-	// MaxBody bounds a request's body in bytes, and an answer's but for binaries.
+	// MaxBody bounds an answer's body in bytes, but for binaries.
 	MaxBody = 1 << 20
+	// MaxRequest bounds a request's body in bytes: a code and a certificate request.
+	MaxRequest = 16 << 10
 	// MaxReport bounds a report's body in bytes.
 	MaxReport = 32 << 10
 )

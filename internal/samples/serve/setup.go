@@ -20,6 +20,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/samples"
 	"github.com/edgeway-io/edgeway/internal/samples/collect"
 	"github.com/edgeway-io/edgeway/internal/samples/prom"
+	"github.com/edgeway-io/edgeway/internal/tlsconfig"
 	"github.com/edgeway-io/edgeway/internal/watcher/nodes"
 )
 
@@ -33,6 +34,9 @@ const (
 	publishEvery    = 30 * time.Second
 	publishRetry    = 2 * time.Second
 	answerTimeout   = 20 * time.Second
+	// readTimeout bounds a request with its body, longer than an answer takes.
+	readTimeout = 30 * time.Second
+	idleTimeout = 2 * time.Minute
 )
 
 // ErrBadOption says that a flag's value cannot be used.
@@ -186,13 +190,13 @@ func serveTLS(ctx context.Context, listener net.Listener, handler http.Handler, 
 		Handler:           http.TimeoutHandler(handler, answerTimeout, ""),
 		ReadHeaderTimeout: 10 * time.Second,
 		// Callers that break a handshake off are no fault of this program.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, GetCertificate: p.certificate,
-			// Asked for here, checked against the front proxy's CA by the authenticator.
-			ClientAuth: tls.RequestClientCert,
-		},
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		TLSConfig: tlsconfig.Server(),
 	}
+	srv.TLSConfig.GetCertificate = p.certificate
+	// Asked for here, checked against the front proxy's CA by the authenticator.
+	srv.TLSConfig.ClientAuth = tls.RequestClientCert
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	err := srv.ServeTLS(listener, "", "")

@@ -1,0 +1,231 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
+	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/limit"
+)
+
+// pipes is a listener of connections that a test makes in memory, so that a synthetic
+// clock drives their deadlines.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func newPipes() *pipes { return &pipes{make(chan net.Conn), make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.done); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (p *pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p.conns <- there
+	return here
+}
+
+// bareServer has no cluster to ask.
+func bareServer(t *testing.T) *Server {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	s, err := New(Config{Version: "v1", Clusters: contexts(t, map[string]string{"host": "http://127.0.0.1:1"}), KubeEdge: &fakeKubeEdge{},
+		Join: joinhttp.New(nil, nil, log, joinhttp.Options{}), UI: fstest.MapFS{"index.html": {Data: []byte("console")}}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestSlowBodiesAreClosed: 2,000 anonymous requests whose bodies, or headers, never come
+// to an end are gone within 30 s.
+func TestSlowBodiesAreClosed(t *testing.T) {
+	s := bareServer(t)
+	const header = " HTTP/1.1\r\nHost: console\r\nOrigin: http://console\r\nContent-Type: application/json\r\n"
+	kinds := []string{
+		"POST /api/v1/session" + header + "Content-Length: 5000\r\n\r\n{",
+		"POST " + wire.PathLookup + header + "Content-Length: 5000\r\n\r\n{",
+		"POST " + wire.PathRedeem + header + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+		"GET /" + header + "Content-Length: 5000\r\n\r\n{",
+		"POST /api/v1/clusters" + header + "Content-Length: 5000\r\n\r\n{",
+		"GET /api/v1/clusters" + header + "Content-Length: 5000\r\n\r\n{",
+		"POST /nowhere" + header + "Content-Length: 5000\r\n\r\n{",
+		"POST /api/v1/session HTTP/1.1\r\nHost: con",
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l, srv := newPipes(), s.httpServer()
+		go srv.Serve(l)
+		began := time.Now()
+		var open atomic.Int32
+		var all, writers sync.WaitGroup
+		for i := range 2000 {
+			open.Add(1)
+			c := l.dial()
+			all.Go(func() {
+				defer open.Add(-1)
+				_, _ = io.Copy(io.Discard, c) // until the server closes it
+			})
+			writers.Go(func() {
+				_, err := io.WriteString(c, kinds[i%len(kinds)])
+				for err == nil { // a byte a second
+					time.Sleep(time.Second)
+					_, err = io.WriteString(c, "x")
+				}
+			})
+		}
+		time.Sleep(5 * time.Second)
+		if open.Load() < 2000*6/8 {
+			t.Errorf("only %d are open after 5 s: the test tests nothing", open.Load())
+		}
+		all.Wait()
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("the last one was closed after %s, want 30 s at most", took)
+		}
+		srv.Close()
+		writers.Wait()
+	})
+}
+
+// TestAnAnswerMayTakeLongerThanABody: the deadline of a body that has come is off.
+func TestAnAnswerMayTakeLongerThanABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{log: slog.New(slog.DiscardHandler)}
+		srv := s.httpServer()
+		srv.Handler = bodyDeadline(longAnswer{})
+		l := newPipes()
+		go srv.Serve(l)
+		c := l.dial()
+		go io.WriteString(c, "POST / HTTP/1.1\r\nHost: console\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+		answer, err := io.ReadAll(c)
+		if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\n{} still there") {
+			t.Errorf("%q %v", answer, err)
+		}
+		srv.Close()
+	})
+}
+
+func TestAStalledReaderIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		guarded := newListener(l, nil)
+		go func() {
+			c := l.dial()
+			defer c.Close()
+			buf := make([]byte, 4)
+			for range 3 { // slow, and reading
+				time.Sleep(writeStall - time.Second)
+				_, _ = io.ReadFull(c, buf)
+			}
+			<-t.Context().Done()
+		}()
+		c, err := guarded.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := c.Write([]byte("line")); err != nil {
+				t.Fatalf("a slow reader is dropped: %v", err)
+			}
+		}
+		began := time.Now()
+		var timeout net.Error
+		if _, err := c.Write([]byte("line")); !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(began) != writeStall {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		c.Close()
+	})
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	for name, tc := range map[string]struct {
+		proxies []string
+		want    int
+	}{"one source": {nil, 2}, "a trusted proxy": {[]string{"127.0.0.1"}, 3}} {
+		t.Run(name, func(t *testing.T) {
+			proxies, err := limit.ParseProxies(tc.proxies)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tcp, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := newListener(tcp, proxies)
+			l.slots = limit.NewSlots(2, 3)
+			defer l.Close()
+			accepted := make(chan net.Conn)
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					fmt.Fprint(c, "!")
+					accepted <- c
+				}
+			}()
+			var open []net.Conn
+			for range 5 {
+				c, err := net.Dial("tcp", tcp.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if _, err := io.ReadFull(c, make([]byte, 1)); err == nil {
+					open = append(open, <-accepted)
+				}
+			}
+			if len(open) != tc.want {
+				t.Errorf("%d of 5 connections are served, want %d", len(open), tc.want)
+			}
+			open[0].Close()
+			c, err := net.Dial("tcp", tcp.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+				t.Errorf("a closed connection has left no room: %v", err)
+			} else {
+				(<-accepted).Close()
+			}
+		})
+	}
+}
+
+// longAnswer reads the body and then takes three times as long as a body may.
+type longAnswer struct{}
+
+func (longAnswer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	select {
+	case <-time.After(3 * bodyTimeout):
+		fmt.Fprintf(w, "%s still there", body)
+	case <-r.Context().Done():
+	}
+}
