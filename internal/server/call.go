@@ -75,7 +75,7 @@ func (s *Server) withCall(ctx huma.Context, next func(huma.Context)) {
 	if !flagged(op, metaPublic) {
 		sess, err := s.sessionOf(r)
 		if err != nil {
-			s.refuse(ctx, fail(http.StatusUnauthorized, "SignInRequired", "no one is signed in, or the session is over", "sign in"))
+			s.refuse(ctx, err)
 			return
 		}
 		c.sess = sess
@@ -87,7 +87,7 @@ func (s *Server) withCall(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-func (s *Server) sessionOf(r *http.Request) (*session, error) {
+func (s *Server) sessionOf(r *http.Request) (*session, *Error) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
 		return nil, errNoSession

@@ -51,6 +51,11 @@ func (s *Server) clientsOf(ctx context.Context, sess *session, cluster string) (
 	if err != nil {
 		return nil, err
 	}
+	if cluster == s.cfg.Clusters.Host().Name {
+		cfg.Wrap(s.doubting(sess))
+	} else {
+		cfg.Wrap(storedCredentials(cluster))
+	}
 	c, err := newClients(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("clients for cluster %s: %w", cluster, err)

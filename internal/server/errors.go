@@ -140,9 +140,11 @@ func kubeError(err error) error {
 	case errors.Is(err, clusters.ErrUnknown):
 		return fail(http.StatusNotFound, "NoSuchCluster", msg, "choose one from the list of clusters")
 	case errors.Is(err, errSignedOut):
-		return fail(http.StatusUnauthorized, "SignInRequired", "the sign-in is over: "+errSignedOut.Error(), "sign in again")
+		return issuerEnded()
 	case errors.Is(err, clusters.ErrRefused):
 		return fail(http.StatusBadGateway, "KubeconfigRefused", msg, "correct the stored kubeconfig of the cluster")
+	case errors.Is(err, errStoredCredentials):
+		return fail(http.StatusBadGateway, "KubeconfigRejected", msg, "store a kubeconfig with valid credentials for the cluster")
 	case errors.Is(err, oidc.ErrUnreachable):
 		return fail(http.StatusBadGateway, "IssuerUnreachable", msg, "check that the OIDC issuer is up and reachable from the console")
 	case errors.Is(err, clusters.ErrSystemUser):

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -32,6 +33,8 @@ type fakeCluster struct {
 	mux *http.ServeMux
 	// user is who has the token, "" for nobody.
 	user func(token string) string
+	// broken has every answer be 503.
+	broken atomic.Bool
 	// watch sees every request; nil for nobody.
 	watch func(r *http.Request, body string)
 }
@@ -40,6 +43,10 @@ func newFakeCluster(t *testing.T) *fakeCluster {
 	t.Helper()
 	f := &fakeCluster{mux: http.NewServeMux(), user: func(string) string { return "" }}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f.broken.Load() {
+			status(w, http.StatusServiceUnavailable, "ServiceUnavailable")
+			return
+		}
 		if token := tokenOf(r); token != "admin" && token != "viewer" && f.user(token) == "" {
 			status(w, http.StatusUnauthorized, "Unauthorized")
 			return

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -19,13 +18,16 @@ const (
 	// their life when that is less.
 	refreshAhead = 3 * time.Minute
 	// refreshPause is between two tries while the issuer does not answer.
-	refreshPause    = 10 * time.Second
-	refreshLimit    = 15 * time.Second
-	refreshesAtOnce = 8
+	refreshPause = 10 * time.Second
+	refreshLimit = 15 * time.Second
 )
 
 // errSignedOut: the issuer no longer vouches for the user.
 var errSignedOut = errors.New("the issuer no longer vouches for the user")
+
+func issuerEnded() *Error {
+	return fail(http.StatusUnauthorized, "IssuerEnded", "the sign-in is over: "+errSignedOut.Error(), "sign in again")
+}
 
 // login keeps the tokens of a session that came from OIDC fresh. It is the source of
 // the bearer token in every request that the session makes on the host cluster.
@@ -96,7 +98,7 @@ func (l *login) fresh(ctx context.Context) (string, error) {
 		if errors.Is(err, errSignedOut) {
 			l.over = true
 			l.server.log.InfoContext(ctx, "session ends", "user", l.sess.user, "reason", err)
-			l.server.sessions.close(l.sess.id)
+			l.server.sessions.close(l.sess.id, issuerEnded())
 			return "", err
 		}
 		if !now.Before(l.tokens.Expiry) {
@@ -146,12 +148,6 @@ func (l *login) identify(ctx context.Context) error {
 	case name != l.sess.user:
 		return fmt.Errorf("%w: its token now names %q", errSignedOut, name)
 	}
-	l.sess.mu.Lock()
-	defer l.sess.mu.Unlock()
-	if !slices.Equal(groups, l.sess.groups) {
-		l.sess.groups = groups
-		clear(l.sess.clients)
-		clear(l.sess.mayUse)
-	}
+	l.sess.adopt(groups)
 	return nil
 }

@@ -101,10 +101,11 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session,
 	closeFor(conn, sess)
 }
 
-// closeFor tells the browser why a stream ends.
+// closeFor tells the browser why a stream ends: with the error's code where the session
+// is over. A close frame has room for 123 bytes.
 func closeFor(conn *websocket.Conn, sess *session) {
 	if sess.ctx.Err() != nil {
-		conn.Close(websocket.StatusPolicyViolation, "session over")
+		conn.Close(websocket.StatusPolicyViolation, sess.why().Code)
 		return
 	}
 	conn.Close(websocket.StatusNormalClosure, "")

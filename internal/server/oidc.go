@@ -178,7 +178,7 @@ func (s *Server) finishOIDC(ctx context.Context, in *finishInput) (*oidcFinishOu
 		out.Location = "/sign-in?" + url.Values{"problem": {word}}.Encode()
 		return out, nil
 	}
-	cookie := sessionCookie(sess.id, int(sessionMax.Seconds()))
+	cookie := sessionCookie(sess.id, s.cookieLife(sess))
 	out.Location, out.SetCookie = a.back, append(out.SetCookie, cookie.String())
 	callOf(ctx).sess = sess
 	return out, nil

@@ -245,12 +245,12 @@ func TestIssuerEndsSession(t *testing.T) {
 				t.Fatal(err)
 			}
 			end(issuer)
-			c.srv.chores(t.Context())
+			c.srv.reviewAll(t.Context())
 			if sess.ctx.Err() != nil {
 				t.Fatal("the session ended though its token is good")
 			}
 			c.advance(11 * time.Minute)
-			c.srv.chores(t.Context())
+			c.srv.reviewAll(t.Context())
 			if sess.ctx.Err() == nil {
 				t.Error("the session's streams go on")
 			}
@@ -269,7 +269,7 @@ func TestExpiredTokenWithoutChores(t *testing.T) {
 	issuer.Set(oidctest.Disable())
 	c.advance(11 * time.Minute)
 	res, body := c.do("GET", "/api/v1/clusters/host/nodes", id, "")
-	if res.StatusCode != http.StatusUnauthorized || codeIn(t, body) != "SignInRequired" {
+	if res.StatusCode != http.StatusUnauthorized || codeIn(t, body) != "IssuerEnded" {
 		t.Errorf("%s %s", res.Status, body)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	authclient "k8s.io/client-go/kubernetes/typed/authentication/v1"
 
 	"github.com/edgeway-io/edgeway/internal/bearer"
 	"github.com/edgeway-io/edgeway/internal/clusters"
@@ -74,7 +75,7 @@ func (s *Server) signIn(ctx context.Context, in *Body[SignIn]) (*signInOutput, e
 	}
 	sess := s.sessions.open(user.Username, user.Groups, token)
 	c.sess = sess
-	return &signInOutput{SetCookie: sessionCookie(sess.id, int(sessionMax.Seconds())), Body: infoOf(sess)}, nil
+	return &signInOutput{SetCookie: sessionCookie(sess.id, s.cookieLife(sess)), Body: infoOf(sess)}, nil
 }
 
 // identify asks the host cluster whose token it is; nobody needs a right for that.
@@ -87,13 +88,13 @@ func (s *Server) identify(ctx context.Context, token string) (*authv1.UserInfo, 
 	if err != nil {
 		return nil, kubeError(err)
 	}
-	clients, err := newClients(cfg)
+	api, err := authclient.NewForConfig(unlimited(cfg))
 	if err != nil {
 		return nil, kubeError(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	review, err := clients.kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	review, err := api.SelfSubjectReviews().Create(ctx, &authv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
 		e := kubeError(err)
 		if own, ok := e.(*Error); ok && own.status == http.StatusUnauthorized {
@@ -118,7 +119,7 @@ func (s *Server) getSession(ctx context.Context, _ *struct{}) (*Body[SessionInfo
 }
 
 func (s *Server) signOut(ctx context.Context, _ *struct{}) (*signOutOutput, error) {
-	s.sessions.close(callOf(ctx).sess.id)
+	s.sessions.close(callOf(ctx).sess.id, errNoSession)
 	return &signOutOutput{SetCookie: sessionCookie("", -1)}, nil
 }
 
@@ -130,6 +131,11 @@ func infoOf(sess *session) SessionInfo {
 		groups = []string{}
 	}
 	return SessionInfo{User: sess.user, Groups: groups, Expires: sess.ends}
+}
+
+// cookieLife is in seconds.
+func (s *Server) cookieLife(sess *session) int {
+	return max(1, int(sess.ends.Sub(s.cfg.Now()).Seconds()))
 }
 
 func sessionCookie(value string, maxAge int) http.Cookie {

@@ -113,9 +113,13 @@ func (s *Server) serveTerminal(w http.ResponseWriter, r *http.Request, call *cal
 	go ping(ctx, conn)
 	code, err := run(ctx)
 	end := endOf(code, err)
+	if call.sess.ctx.Err() != nil {
+		why := call.sess.why()
+		end = TerminalEnd{Code: why.Code, Message: why.Message, Remedy: why.Remedy}
+	}
 	s.log.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "audit", append(about, slog.String("operation", "closeTerminal"),
 		slog.Duration("lasted", time.Since(began).Round(time.Second)), slog.String("result", end.Code))...)
-	if call.sess.ctx.Err() == nil {
+	if call.sess.ctx.Err() == nil || call.sess.why() != errNoSession { // who signed out needs no reason
 		t.say(end)
 	}
 	closeFor(conn, call.sess)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"golang.org/x/sync/errgroup"
 	kubewait "k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/edgeway-io/edgeway/internal/limit"
@@ -94,28 +93,9 @@ func New(cfg Config) (*Server, error) {
 // Handler answers all requests, with security headers on every answer.
 func (s *Server) Handler() http.Handler { return s.secureHeaders(bodyDeadline(s.mux)) }
 
-// Background does the Server's chores until ctx ends.
+// Background ends sessions that are over, and their streams with them, until ctx ends.
 func (s *Server) Background(ctx context.Context) {
-	kubewait.UntilWithContext(ctx, s.chores, time.Minute)
-}
-
-// chores end sessions that are over, and their streams with them. Sessions from
-// OIDC get fresh tokens before theirs expire; an issuer that refuses ends them.
-func (s *Server) chores(ctx context.Context) {
-	var group errgroup.Group
-	group.SetLimit(refreshesAtOnce)
-	for _, sess := range s.sessions.live() {
-		if sess.login == nil {
-			continue
-		}
-		group.Go(func() error {
-			if _, err := sess.login.fresh(ctx); err != nil {
-				s.log.DebugContext(ctx, "refresh the tokens of a session", "user", sess.user, "error", err)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // nobody returns an error
+	kubewait.UntilWithContext(ctx, s.reviewAll, reviewEvery)
 }
 
 // OpenAPI is the document that describes the API, in JSON.

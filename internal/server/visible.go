@@ -7,6 +7,7 @@ import (
 	"time"
 
 	authzv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/clusters"
@@ -57,7 +58,8 @@ func (s *Server) maySee(ctx context.Context, sess *session, c clusters.Cluster) 
 	}
 	ok, err := s.askMayUse(ctx, sess, c.Name)
 	if err != nil {
-		if asked && now.Sub(known.at) < useAnswerStale {
+		// A 401 is an answer, if not one to this question: the token is no longer good.
+		if asked && !apierrors.IsUnauthorized(err) && now.Sub(known.at) < useAnswerStale {
 			return known.allowed, nil
 		}
 		return false, fmt.Errorf("ask the host cluster whether %s may use cluster %s: %w", sess.user, c.Name, err)
