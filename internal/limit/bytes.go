@@ -27,6 +27,18 @@ func (b *Bytes) Take(n int64) bool {
 	}
 }
 
+// Fits tells whether n bytes are left. Of several holders that ask at once, each may be
+// told so: who then adds them goes beyond the budget by one addition each.
+func (b *Bytes) Fits(n int64) bool { return b == nil || n <= 0 || b.held.Load()+n <= b.most }
+
+// Add takes n bytes whether they are left or not, or gives them back when n is negative:
+// for what is small and must not be refused.
+func (b *Bytes) Add(n int64) {
+	if b != nil {
+		b.held.Add(n)
+	}
+}
+
 // Free gives n bytes back.
 func (b *Bytes) Free(n int64) {
 	if b != nil {

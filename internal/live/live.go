@@ -5,11 +5,14 @@ package live
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/edgeway-io/edgeway/internal/limit"
 )
 
 const (
@@ -28,6 +31,7 @@ type List[Row any] struct {
 	source cache.ListerWatcher
 	kind   runtime.Object
 	row    func(runtime.Object) Row
+	budget *limit.Bytes
 
 	idle time.Duration
 
@@ -38,9 +42,10 @@ type List[Row any] struct {
 }
 
 // New makes a List; watching begins when it is first asked for. row makes a row of an
-// object of that kind, and keeps nothing else of it.
-func New[Row any](ctx context.Context, source cache.ListerWatcher, kind runtime.Object, row func(runtime.Object) Row) *List[Row] {
-	return &List[Row]{ctx: ctx, source: source, kind: kind, row: row, idle: idle}
+// object of that kind, and keeps nothing else of it. Rows count against budget, nil for
+// none: a list that finds no room in it is not kept, and tried again later.
+func New[Row any](ctx context.Context, source cache.ListerWatcher, kind runtime.Object, row func(runtime.Object) Row, budget *limit.Bytes) *List[Row] {
+	return &List[Row]{ctx: ctx, source: source, kind: kind, row: row, idle: idle, budget: budget}
 }
 
 // Rows are the current rows, in no order. It is false while there is no current list: at
@@ -62,13 +67,13 @@ func (l *List[Row]) begin() {
 		return
 	}
 	ctx, cancel := context.WithCancel(l.ctx)
-	v := &view[Row]{row: l.row}
+	v := &view[Row]{row: l.row, budget: l.budget, giveUp: cancel}
 	l.view, l.stop = v, time.AfterFunc(l.idle, cancel)
 	reflector := cache.NewReflectorWithOptions(l.source, l.kind, v, cache.ReflectorOptions{Name: "live"})
 	go func() {
 		// Whatever has ended it, from here on the rows are no longer current.
 		err := reflector.ListAndWatchWithContext(ctx)
-		failed := err != nil && ctx.Err() == nil
+		failed := v.drop() || err != nil && ctx.Err() == nil
 		cancel()
 		l.end(failed)
 	}()
@@ -86,11 +91,18 @@ func (l *List[Row]) end(failed bool) {
 
 // view is what one watch has brought.
 type view[Row any] struct {
-	row func(runtime.Object) Row
+	row    func(runtime.Object) Row
+	budget *limit.Bytes
+	giveUp func() // ends the watch
 
-	mu   sync.Mutex
-	rows map[string]Row // nil until all are known
+	mu     sync.Mutex
+	rows   map[string]Row // nil until all are known
+	held   int64          // of the budget
+	noRoom bool
 }
+
+// errNoRoom: the budget has no room for the list.
+var errNoRoom = errors.New("no room to keep the list")
 
 var _ cache.ReflectorStore = (*view[int])(nil)
 
@@ -114,6 +126,15 @@ func (v *view[Row]) Add(obj any) error {
 	return v.put(v.rows, obj)
 }
 
+// drop gives the rows up. It tells whether there was no room for them.
+func (v *view[Row]) drop() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.budget.Free(v.held)
+	v.rows, v.held = nil, 0
+	return v.noRoom
+}
+
 // Update implements cache.ReflectorStore.
 func (v *view[Row]) Update(obj any) error { return v.Add(obj) }
 
@@ -125,20 +146,25 @@ func (v *view[Row]) Delete(obj any) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	delete(v.rows, key)
+	if row, ok := v.rows[key]; ok {
+		v.release(limit.SizeOf(row))
+		delete(v.rows, key)
+	}
 	return nil
 }
 
 // Replace implements cache.ReflectorStore.
 func (v *view[Row]) Replace(objects []any, _ string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.release(v.held)
+	v.rows = nil
 	rows := make(map[string]Row, len(objects))
 	for _, obj := range objects {
 		if err := v.put(rows, obj); err != nil {
 			return err
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.rows = rows
 	return nil
 }
@@ -151,6 +177,24 @@ func (v *view[Row]) put(rows map[string]Row, obj any) error {
 	if err != nil {
 		return err
 	}
-	rows[key] = v.row(obj.(runtime.Object))
+	row := v.row(obj.(runtime.Object))
+	size := limit.SizeOf(row)
+	if old, ok := rows[key]; ok {
+		v.release(limit.SizeOf(old))
+	}
+	if v.noRoom || !v.budget.Take(size) {
+		// The reflector would only log the error and go on with a list that lacks a row.
+		v.noRoom, v.rows = true, nil
+		v.giveUp()
+		return errNoRoom
+	}
+	v.held += size
+	rows[key] = row
 	return nil
+}
+
+// release gives a part of the budget back.
+func (v *view[Row]) release(size int64) {
+	v.held -= size
+	v.budget.Free(size)
 }

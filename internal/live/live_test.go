@@ -15,18 +15,21 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/edgeway-io/edgeway/internal/limit"
 )
 
 // site is a cluster whose nodes are counted.
 type site struct {
 	*fake.Clientset
-	lists atomic.Int32
-	list  *List[string]
+	lists  atomic.Int32
+	list   *List[string]
+	budget *limit.Bytes
 }
 
 func newSite(t *testing.T, nodes ...string) *site {
 	t.Helper()
-	s := &site{Clientset: fake.NewClientset()}
+	s := &site{Clientset: fake.NewClientset(), budget: limit.NewBytes(1 << 20)}
 	for _, name := range nodes {
 		s.add(t, name)
 	}
@@ -39,7 +42,7 @@ func newSite(t *testing.T, nodes ...string) *site {
 		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, o) },
 		WatchFuncWithContext: api.Watch,
 	}, s.Clientset)
-	s.list = New(t.Context(), source, &corev1.Node{}, func(o runtime.Object) string { return o.(*corev1.Node).Name })
+	s.list = New(t.Context(), source, &corev1.Node{}, func(o runtime.Object) string { return o.(*corev1.Node).Name }, s.budget)
 	return s
 }
 
@@ -142,4 +145,56 @@ func TestTheOwnersEndIsTheListsEnd(t *testing.T) {
 		t.Error("there are rows after the owner's end")
 	}
 	s.gone(t)
+}
+
+// TestRowsCountAgainstTheBudget: what is held follows the rows, and all of it comes back.
+func TestRowsCountAgainstTheBudget(t *testing.T) {
+	s := newSite(t, "a", "bb")
+	row := limit.SizeOf("")
+	s.becomes(t, "a", "bb")
+	if want := 2*row + 3; s.budget.Held() != want {
+		t.Errorf("two rows hold %d, want %d", s.budget.Held(), want)
+	}
+	s.add(t, "ccc")
+	s.becomes(t, "a", "bb", "ccc")
+	if err := s.CoreV1().Nodes().Delete(t.Context(), "bb", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.becomes(t, "a", "ccc")
+	if want := 2*row + 4; s.budget.Held() != want {
+		t.Errorf("one more and one less hold %d, want %d", s.budget.Held(), want)
+	}
+	s.list.mu.Lock()
+	s.list.stop.Reset(0) // nobody asks any more
+	s.list.mu.Unlock()
+	s.gone(t)
+	if s.budget.Held() != 0 {
+		t.Errorf("a list that is gone holds %d", s.budget.Held())
+	}
+}
+
+// TestAListWithoutRoomIsNotKept: not in part either, and it gives back what it took.
+func TestAListWithoutRoomIsNotKept(t *testing.T) {
+	for name, late := range map[string]bool{"from the start": false, "when it grows": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "a")
+			room := limit.SizeOf("a")
+			if late {
+				s.budget.Take(s.budget.Most() - room)
+				s.becomes(t, "a")
+				s.add(t, "b")
+			} else {
+				s.budget.Take(s.budget.Most() - room + 1)
+				s.list.Rows()
+			}
+			s.gone(t)
+			if rows, ok := s.list.Rows(); ok {
+				t.Errorf("there are rows %v", rows)
+			}
+			s.gone(t)
+			if held := s.budget.Held() - s.budget.Most() + room; held > 1 {
+				t.Errorf("a list that was given up holds %d", held)
+			}
+		})
+	}
 }

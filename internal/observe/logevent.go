@@ -1,6 +1,9 @@
 package observe
 
-import "time"
+import (
+	"reflect"
+	"time"
+)
 
 // Kinds of LogEvent.
 const (
@@ -60,6 +63,13 @@ type LogEvent struct {
 	Cause, Message string
 	// Count of LogLimit and LogSkipped.
 	Count int
+}
+
+var eventSize = int(reflect.TypeFor[LogEvent]().Size())
+
+// Size is what the event takes in memory, in bytes.
+func (e *LogEvent) Size() int {
+	return eventSize + len(e.Stamp) + cap(e.Text) + len(e.Cause) + len(e.Message)
 }
 
 // hasText tells lines and notices from the rest.

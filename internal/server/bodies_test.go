@@ -62,7 +62,6 @@ func bareServer(t *testing.T) *Server {
 // TestSlowBodiesAreClosed: 2,000 anonymous requests whose bodies, or headers, never come
 // to an end are gone within 30 s.
 func TestSlowBodiesAreClosed(t *testing.T) {
-	s := bareServer(t)
 	const header = " HTTP/1.1\r\nHost: console\r\nOrigin: http://console\r\nContent-Type: application/json\r\n"
 	kinds := []string{
 		"POST /api/v1/session" + header + "Content-Length: 5000\r\n\r\n{",
@@ -75,7 +74,7 @@ func TestSlowBodiesAreClosed(t *testing.T) {
 		"POST /api/v1/session HTTP/1.1\r\nHost: con",
 	}
 	synctest.Test(t, func(t *testing.T) {
-		l, srv := newPipes(), s.httpServer()
+		l, srv := newPipes(), bareServer(t).httpServer()
 		go srv.Serve(l)
 		began := time.Now()
 		var open atomic.Int32

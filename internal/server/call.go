@@ -84,6 +84,12 @@ func (s *Server) withCall(ctx huma.Context, next func(huma.Context)) {
 		s.refuse(ctx, e)
 		return
 	}
+	release, e := s.admit(ctx, c)
+	if e != nil {
+		s.refuse(ctx, e)
+		return
+	}
+	defer release()
 	next(ctx)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/clusters"
+	"github.com/edgeway-io/edgeway/internal/limit"
 )
 
 // Clusters says which clusters there are and how a user reaches one.
@@ -26,8 +27,12 @@ type Clusters interface {
 
 // clusterClients reach one cluster as one user.
 type clusterClients struct {
-	config  *rest.Config
-	kube    kubernetes.Interface
+	cluster  string
+	decoding *limit.Slots
+	config   *rest.Config
+	kube     kubernetes.Interface
+	// logs is kube over connections of its own, see logclient.go.
+	logs    kubernetes.Interface
 	metrics metrics.MetricsV1beta1Interface
 	objects client.WithWatch
 	lists   lists
@@ -61,7 +66,8 @@ func (s *Server) clientsOf(ctx context.Context, sess *session, cluster string) (
 		return nil, fmt.Errorf("clients for cluster %s: %w", cluster, err)
 	}
 	c.revision = known.Revision
-	c.lists = newLists(sess.ctx, c.kube)
+	c.cluster, c.decoding = cluster, s.capacity.decoding
+	c.lists = newLists(sess.ctx, c.kube, s.capacity.rows)
 	sess.clients[cluster] = c
 	return c, nil
 }
@@ -104,7 +110,11 @@ func newClients(cfg *rest.Config) (*clusterClients, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &clusterClients{config: cfg, kube: kube, metrics: m, objects: objects}, nil
+	logs, err := newLogClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &clusterClients{config: cfg, kube: kube, logs: logs, metrics: m, objects: objects}, nil
 }
 
 // newObjectClient reaches our own API types and the usual ones.

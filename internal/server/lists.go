@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/live"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
@@ -25,13 +26,13 @@ type lists struct {
 }
 
 // newLists begin to watch when they are first read, and end with ctx.
-func newLists(ctx context.Context, kube kubernetes.Interface) lists {
+func newLists(ctx context.Context, kube kubernetes.Interface, budget *limit.Bytes) lists {
 	source := func(resource string) cache.ListerWatcher {
 		return cache.NewListWatchFromClient(kube.CoreV1().RESTClient(), resource, metav1.NamespaceAll, fields.Everything())
 	}
 	return lists{
-		nodes: live.New(ctx, source("nodes"), &corev1.Node{}, func(o kruntime.Object) observe.Node { return observe.NodeOf(o.(*corev1.Node)) }),
-		pods:  live.New(ctx, source("pods"), &corev1.Pod{}, func(o kruntime.Object) observe.PodUse { return observe.PodUseOf(o.(*corev1.Pod)) }),
+		nodes: live.New(ctx, source("nodes"), &corev1.Node{}, func(o kruntime.Object) observe.Node { return observe.NodeOf(o.(*corev1.Node)) }, budget),
+		pods:  live.New(ctx, source("pods"), &corev1.Pod{}, func(o kruntime.Object) observe.PodUse { return observe.PodUseOf(o.(*corev1.Pod)) }, budget),
 	}
 }
 
@@ -40,15 +41,17 @@ func (c *clusterClients) nodeRows(ctx context.Context, role string) ([]observe.N
 	if rows, ok := c.lists.nodes.Rows(); ok && c.mayList(ctx, "nodes") {
 		return slices.DeleteFunc(rows, func(n observe.Node) bool { return role != roleAll && n.Role != role }), nil
 	}
-	list, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selectorOf(role), ResourceVersion: "0"})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]observe.Node, 0, len(list.Items))
-	for i := range list.Items {
-		out = append(out, observe.NodeOf(&list.Items[i]))
-	}
-	return out, nil
+	return decode(ctx, c, func() ([]observe.Node, error) {
+		list, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: selectorOf(role), ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		out := make([]observe.Node, 0, len(list.Items))
+		for i := range list.Items {
+			out = append(out, observe.NodeOf(&list.Items[i]))
+		}
+		return out, nil
+	})
 }
 
 // podCounts are those of all nodes, by name.
@@ -56,11 +59,13 @@ func (c *clusterClients) podCounts(ctx context.Context) (map[string]*observe.Pod
 	if rows, ok := c.lists.pods.Rows(); ok && c.mayList(ctx, "pods") {
 		return observe.CountPods(rows), nil
 	}
-	list, err := c.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if err != nil {
-		return nil, err
-	}
-	return observe.CountPods(observe.PodUses(list.Items)), nil
+	return decode(ctx, c, func() (map[string]*observe.PodCount, error) {
+		list, err := c.kube.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		return observe.CountPods(observe.PodUses(list.Items)), nil
+	})
 }
 
 // mayList is false, too, when the API server does not say: who lists then by himself

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
 
@@ -12,6 +13,11 @@ const (
 	// A queue holds this much of a log for its reader.
 	queueEvents = 16 << 10
 	queueBytes  = 4 << 20
+	// queueShare is what each queue may hold however little is left of the budget that all
+	// queues share: every log goes on, if slowly.
+	queueShare = 64 << 10
+	// logBudget is what all queues together may hold above their shares.
+	logBudget = 32 << 20
 	// silence is how long nothing comes once a reader has seen all there was: while old
 	// lines come, a reader is ahead of them for moments.
 	silence = time.Second
@@ -27,25 +33,39 @@ const (
 type logQueue struct {
 	live    bool
 	started time.Time
+	// budget is shared with other queues; nil has no end.
+	budget *limit.Bytes
 
-	mu     sync.Mutex
-	events []observe.LogEvent
+	mu sync.Mutex
+	// frames of what waits, each as much as one message carries.
+	frames []queuedFrame
+	events int
 	bytes  int
-	closed bool
-	caught bool // the reader has seen all there was
-	begun  bool // a line has come
+	// sending is the size of what was taken last. It is in memory until the next take.
+	sending int
+	closed  bool
+	caught  bool // the reader has seen all there was
+	begun   bool // a line has come
 	// emptySince is when the reader began to wait for another line.
 	emptySince time.Time
 	full       bool // lines are left out until half is free
-	skipped    int
-	cut        map[int]bool // sources whose line is left out from its start on
+	// half of what the queue held when it became full.
+	halfEvents, halfBytes int
+	skipped               int
+	cut                   map[int]bool // sources whose line is left out from its start on
 
 	more, room chan struct{}
 }
 
+// queuedFrame is what one message will carry.
+type queuedFrame struct {
+	events []observe.LogEvent
+	size   int // of the events, in bytes
+}
+
 // newLogQueue makes a queue; live says that the log is followed from now on.
-func newLogQueue(live bool, now time.Time) *logQueue {
-	return &logQueue{live: live, started: now, cut: map[int]bool{}, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newLogQueue(live bool, now time.Time, budget *limit.Bytes) *logQueue {
+	return &logQueue{live: live, started: now, budget: budget, cut: map[int]bool{}, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
 func signal(c chan<- struct{}) {
@@ -72,18 +92,18 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if e.Kind != observe.LogLine && e.Kind != observe.LogNotice {
-		q.events = append(q.events, e)
+		q.add(e)
 		return true
 	}
 	q.endWait()
-	fits := len(q.events) < queueEvents && q.bytes < queueBytes
 	if q.full {
-		q.full = len(q.events) > queueEvents/2 || q.bytes > queueBytes/2
-	} else if !fits {
+		q.full = q.events > q.halfEvents || q.bytes > q.halfBytes
+	}
+	if !q.full && !q.fits(e) {
 		if !q.live || !q.caught && e.Time.Before(q.started) {
 			return false
 		}
-		q.full = true
+		q.full, q.halfEvents, q.halfBytes = true, q.events/2, q.bytes/2
 	}
 	if q.full || e.Continues && q.cut[e.Source] {
 		q.cut[e.Source] = e.Continued
@@ -94,9 +114,41 @@ func (q *logQueue) tryPut(e observe.LogEvent) bool {
 	}
 	q.cut[e.Source] = false
 	q.tellSkipped()
-	q.events = append(q.events, e)
-	q.bytes += len(e.Text)
+	q.add(e)
 	return true
+}
+
+// fits tells whether there is room in the queue and, above its share, in the budget.
+func (q *logQueue) fits(e observe.LogEvent) bool {
+	if q.events >= queueEvents || q.bytes >= queueBytes {
+		return false
+	}
+	held := q.bytes + q.sending
+	return q.budget.Fits(int64(above(held+e.Size()) - above(held)))
+}
+
+// above is what of a size counts against the budget.
+func above(held int) int { return max(0, held-queueShare) }
+
+// hold changes what the queue has in memory.
+func (q *logQueue) hold(bytes, sending int) {
+	before := above(q.bytes + q.sending)
+	q.bytes, q.sending = bytes, sending
+	q.budget.Add(int64(above(bytes+sending) - before))
+}
+
+// add appends an event to the last frame, or begins a frame.
+func (q *logQueue) add(e observe.LogEvent) {
+	size := e.Size()
+	q.events++
+	q.hold(q.bytes+size, q.sending)
+	n := len(q.frames)
+	if n == 0 || len(q.frames[n-1].events) >= frameLines || q.frames[n-1].size >= frameBytes {
+		q.frames = append(q.frames, queuedFrame{})
+		n++
+	}
+	last := &q.frames[n-1]
+	last.events, last.size = append(last.events, e), last.size+size
 }
 
 // endWait notices that the reader has seen all there was before the line that comes.
@@ -112,8 +164,9 @@ func (q *logQueue) endWait() {
 
 func (q *logQueue) tellSkipped() {
 	if q.skipped > 0 {
-		q.events = append(q.events, observe.LogEvent{Kind: observe.LogSkipped, Count: q.skipped})
+		skipped := q.skipped
 		q.skipped = 0
+		q.add(observe.LogEvent{Kind: observe.LogSkipped, Count: skipped})
 	}
 }
 
@@ -125,11 +178,16 @@ func (q *logQueue) close() {
 	signal(q.more)
 }
 
-// take waits for events and gives a frame's worth of them; ok is false at the end.
+// take waits for events and gives a frame's worth of them; ok is false at the end. What
+// was taken before has been sent by then.
 func (q *logQueue) take(ctx context.Context) (events []observe.LogEvent, ok bool, err error) {
+	q.mu.Lock()
+	q.hold(q.bytes, 0)
+	q.mu.Unlock()
+	signal(q.room)
 	for {
 		q.mu.Lock()
-		if len(q.events) > 0 {
+		if q.events > 0 {
 			events = q.cutFrame()
 			q.mu.Unlock()
 			signal(q.room)
@@ -153,24 +211,29 @@ func (q *logQueue) take(ctx context.Context) (events []observe.LogEvent, ok bool
 }
 
 func (q *logQueue) cutFrame() []observe.LogEvent {
-	n, size := 0, 0
-	for n < len(q.events) && n < frameLines && size < frameBytes {
-		size += len(q.events[n].Text)
-		n++
-	}
-	out := q.events[:n:n]
-	q.events = q.events[n:]
-	q.bytes -= size
-	if len(q.events) == 0 {
-		q.events = nil
+	out := q.frames[0]
+	q.frames[0] = queuedFrame{} // the slice goes on
+	q.frames = q.frames[1:]
+	q.events -= len(out.events)
+	q.hold(q.bytes-out.size, out.size)
+	if q.events == 0 {
+		q.frames = nil
 		q.tellSkipped()
 	}
-	return out
+	return out.events
+}
+
+// drop gives all memory back; nobody puts or takes any more.
+func (q *logQueue) drop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.frames, q.events = nil, 0
+	q.hold(0, 0)
 }
 
 // small: it is worth waiting a moment for more.
 func (q *logQueue) small() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.events) < frameLines && q.bytes < frameBytes && !q.closed
+	return q.events < frameLines && q.bytes < frameBytes && !q.closed
 }

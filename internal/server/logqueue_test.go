@@ -20,7 +20,7 @@ func lineAt(t time.Time, n int) observe.LogEvent {
 func TestQueueLeavesLiveLinesOutAndCountsThem(t *testing.T) {
 	const lines = 3 * queueEvents
 	now := time.Now()
-	q := newLogQueue(true, now)
+	q := newLogQueue(true, now, nil)
 	for i := range lines {
 		if err := q.put(t.Context(), lineAt(now.Add(time.Second), i)); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestQueueHoldsOldLinesBack(t *testing.T) {
 		"backlog":      {true, time.Now().Add(-time.Hour)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newLogQueue(c.live, time.Now())
+			q := newLogQueue(c.live, time.Now(), nil)
 			for i := range queueEvents {
 				if err := q.put(t.Context(), lineAt(c.time, i)); err != nil {
 					t.Fatal(err)
@@ -89,7 +89,7 @@ func TestQueueHoldsOldLinesBackUntilSilence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				q := newLogQueue(true, time.Now())
+				q := newLogQueue(true, time.Now(), nil)
 				old := time.Now().Add(-time.Hour)
 				for i := range c.lines {
 					if err := q.put(t.Context(), lineAt(old, i)); err != nil {
@@ -121,7 +121,7 @@ func TestQueueHoldsOldLinesBackUntilSilence(t *testing.T) {
 
 func TestQueueLeavesOutWholeLines(t *testing.T) {
 	now := time.Now()
-	q := newLogQueue(true, now)
+	q := newLogQueue(true, now, nil)
 	big := []byte(strings.Repeat("x", queueBytes))
 	live := now.Add(time.Second)
 	piece := func(text string, goesOn, rest bool) {

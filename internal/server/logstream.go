@@ -17,7 +17,7 @@ import (
 const (
 	// A frame holds at most this much; small ones are sent every frameWait.
 	frameLines = 1000
-	frameBytes = 256 << 10
+	frameBytes = 128 << 10
 	frameWait  = 20 * time.Millisecond
 	// maxUnacked frames may be on their way: a browser that cannot keep up slows
 	// the log down instead of filling memory here or there.
@@ -81,7 +81,8 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session,
 	ctx, cancel := context.WithCancel(sess.ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
-	queue := newLogQueue(follow, time.Now())
+	queue := newLogQueue(follow, time.Now(), s.capacity.logs)
+	defer queue.drop()
 	sender := &logSender{conn: conn, acked: make(chan struct{}, 1)}
 	group.Go(func() error {
 		defer queue.close()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
@@ -121,8 +120,8 @@ func (s *Server) overview(ctx context.Context, info clusters.Cluster) ClusterOve
 	if state, err := s.cfg.KubeEdge.Status(ctx, cfg); err == nil {
 		out.KubeEdge = string(state.State)
 	}
-	if nodes, err := c.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"}); err == nil {
-		count(&out, nodes.Items)
+	if nodes, err := c.nodeRows(ctx, roleAll); err == nil {
+		count(&out, nodes)
 	}
 	return out
 }

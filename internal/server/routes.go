@@ -16,6 +16,10 @@ const (
 	pathEnrollees = pathCluster + "/enrollments"
 )
 
+// anonymousBody bounds what somebody who is not signed in can have the console hold, in
+// bytes: a token, and what JSON makes of it.
+const anonymousBody = 32 << 10
+
 // ClusterPath names the cluster.
 type ClusterPath struct {
 	Cluster string `path:"cluster" maxLength:"253" doc:"Name of the cluster"`
@@ -62,6 +66,7 @@ func op(method, path, id, summary string, flags ...string) huma.Operation {
 		o.Metadata[f] = true
 		if f == metaPublic {
 			o.Security = []map[string][]string{{}}
+			o.MaxBodyBytes = anonymousBody
 			o.Errors = []int{http.StatusUnprocessableEntity, http.StatusTooManyRequests}
 		}
 	}

@@ -100,7 +100,7 @@ func (s *Server) enrollmentRoutes() {
 	huma.Register(s.api, op(http.MethodGet, pathEnrollees+"/{enrollment}", "getEnrollment", "One enrolment"), s.getEnrollment)
 	huma.Register(s.api, op(http.MethodPatch, pathEnrollees+"/{enrollment}", "setEnrollmentState", "Revoke, cordon or re-activate"), s.patchEnrollment)
 	huma.Register(s.api, op(http.MethodGet, pathCluster+"/join-defaults", "getJoinDefaults", "What the join wizard proposes"), s.joinDefaults)
-	events := op(http.MethodGet, pathEnrollees+"/{enrollment}/events", "streamEnrollment", "An enrolment's phases as server-sent events", metaOrigin)
+	events := op(http.MethodGet, pathEnrollees+"/{enrollment}/events", "streamEnrollment", "An enrolment's phases as server-sent events", metaOrigin, metaStream)
 	events.Description = "Every event carries the whole Enrollment."
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},

@@ -115,10 +115,10 @@ type mergedLogStream struct {
 
 func (s *Server) logRoutes() {
 	merged := pathCluster + "/logs/{namespace}"
-	huma.Register(s.api, textOp(op(http.MethodGet, pathPod+"/logs", "downloadLogs", "A container's log, byte for byte")), s.downloadLogs)
-	huma.Register(s.api, textOp(op(http.MethodGet, merged, "downloadMergedLogs", "Logs of several pods, merged by time")), s.downloadMerged)
-	huma.Register(s.api, streamOp(op(http.MethodGet, pathPod+"/logs/stream", "streamLogs", "Logs of a pod over a WebSocket", metaOrigin)), s.streamLogs)
-	huma.Register(s.api, streamOp(op(http.MethodGet, merged+"/stream", "streamMergedLogs", "Logs of several pods over a WebSocket, merged by time", metaOrigin)), s.streamMerged)
+	huma.Register(s.api, textOp(op(http.MethodGet, pathPod+"/logs", "downloadLogs", "A container's log, byte for byte", metaStream)), s.downloadLogs)
+	huma.Register(s.api, textOp(op(http.MethodGet, merged, "downloadMergedLogs", "Logs of several pods, merged by time", metaStream)), s.downloadMerged)
+	huma.Register(s.api, streamOp(op(http.MethodGet, pathPod+"/logs/stream", "streamLogs", "Logs of a pod over a WebSocket", metaOrigin, metaStream)), s.streamLogs)
+	huma.Register(s.api, streamOp(op(http.MethodGet, merged+"/stream", "streamMergedLogs", "Logs of several pods over a WebSocket, merged by time", metaOrigin, metaStream)), s.streamMerged)
 }
 
 func textOp(o huma.Operation) huma.Operation {
@@ -142,7 +142,7 @@ func (s *Server) downloadLogs(ctx context.Context, in *PodLogQuery) (*huma.Strea
 	}
 	opts := in.options(s.cfg.Now())
 	opts.Namespace, opts.Pod, opts.Container, opts.Follow = in.Namespace, in.Pod, in.Container, false
-	src := observe.NewKubeLogs(c.kube)
+	src := observe.NewKubeLogs(c.logs)
 	body, err := src.Open(ctx, opts)
 	if err != nil {
 		return nil, logError(err)
@@ -179,7 +179,7 @@ func (s *Server) downloadMerged(ctx context.Context, in *MergedLogs) (*huma.Stre
 	name := strings.ReplaceAll(cmp.Or(in.Workload, in.Namespace), "/", "_") + ".log"
 	return download(name, func(w io.Writer) error {
 		out := observe.NewLogPrinter(w, true, opts.Timestamps)
-		return observe.NewMerger(observe.NewKubeLogs(c.kube), opts, find, nil, out.Print).Run(ctx)
+		return observe.NewMerger(observe.NewKubeLogs(c.logs), opts, find, nil, out.Print).Run(ctx)
 	}), nil
 }
 
@@ -205,7 +205,7 @@ func (s *Server) streamLogs(ctx context.Context, in *PodLogStream) (*huma.Stream
 	if err != nil {
 		return nil, err
 	}
-	src, opts := observe.NewKubeLogs(c.kube), in.options(s.cfg.Now())
+	src, opts := observe.NewKubeLogs(c.logs), in.options(s.cfg.Now())
 	if len(in.Container) == 1 {
 		opts.Namespace, opts.Pod, opts.Container = in.Namespace, in.Pod, in.Container[0]
 		if p, ok := at[in.Pod+"/"+opts.Container]; ok {
@@ -236,7 +236,7 @@ func (s *Server) streamMerged(ctx context.Context, in *mergedLogStream) (*huma.S
 
 func (s *Server) streamSeveral(ctx context.Context, c *clusterClients, pick observe.LogPick, opts observe.LogOptions, at map[string]observe.LogPosition) *huma.StreamResponse {
 	return s.stream(ctx, opts.Follow, func(ctx context.Context, emit func(observe.LogEvent) error) error {
-		err := observe.NewMerger(observe.NewKubeLogs(c.kube), opts, observe.Finder(c.kube, pick), at, emit).Run(ctx)
+		err := observe.NewMerger(observe.NewKubeLogs(c.logs), opts, observe.Finder(c.kube, pick), at, emit).Run(ctx)
 		if err != nil && ctx.Err() == nil {
 			e := asError(findError(err))
 			return emit(observe.LogEvent{Kind: observe.LogEnd, Cause: observe.CauseRefused, Message: e.Message})

@@ -24,7 +24,7 @@ type StockJoin struct {
 func (s *Server) offlineRoutes() {
 	huma.Register(s.api, op(http.MethodPost, pathEnrollees+"/{enrollment}/token", "createJoinToken",
 		"A join token of KubeEdge's own and the command for the stock keadm"), s.createJoinToken)
-	pack := op(http.MethodPost, pathEnrollees+"/{enrollment}/bundle", "createBundle", "An offline bundle with a join token of KubeEdge's own")
+	pack := op(http.MethodPost, pathEnrollees+"/{enrollment}/bundle", "createBundle", "An offline bundle with a join token of KubeEdge's own", metaStream)
 	pack.Responses = map[string]*huma.Response{"200": {Description: "The bundle, .tar.gz", Content: map[string]*huma.MediaType{
 		"application/gzip": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 	}}}

@@ -21,7 +21,7 @@ type OperationPath struct {
 func (s *Server) operationRoutes() {
 	huma.Register(s.api, op(http.MethodGet, pathCluster+"/operations/{operation}", "getOperation", "State of a long operation"), s.getOperation)
 	events := op(http.MethodGet, pathCluster+"/operations/{operation}/events", "streamOperation",
-		"Progress of a long operation as server-sent events", metaOrigin)
+		"Progress of a long operation as server-sent events", metaOrigin, metaStream)
 	events.Description = "Every event carries the whole OperationState; the last one has done=true."
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},

@@ -54,7 +54,17 @@ func (s *Server) listPods(ctx context.Context, in *listPodsInput) (*Body[[]PodRo
 	if in.Node != "" {
 		opts.FieldSelector = podsOfNode(in.Node)
 	}
-	list, err := c.kube.CoreV1().Pods(in.Namespace).List(ctx, opts)
+	pods, err := decode(ctx, c, func() ([]observe.Pod, error) {
+		list, err := c.kube.CoreV1().Pods(in.Namespace).List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]observe.Pod, 0, len(list.Items))
+		for i := range list.Items {
+			out = append(out, observe.PodOf(&list.Items[i]))
+		}
+		return out, nil
+	})
 	if err != nil {
 		return nil, kubeError(err)
 	}
@@ -63,9 +73,9 @@ func (s *Server) listPods(ctx context.Context, in *listPodsInput) (*Body[[]PodRo
 	for _, u := range usages {
 		byName[u.Namespace+"/"+u.Name] = u.Usage
 	}
-	out := make([]PodRow, 0, len(list.Items))
-	for i := range list.Items {
-		row := PodRow{Pod: observe.PodOf(&list.Items[i])}
+	out := make([]PodRow, 0, len(pods))
+	for _, pod := range pods {
+		row := PodRow{Pod: pod}
 		u, ok := byName[row.Namespace+"/"+row.Name]
 		switch {
 		case none != nil:

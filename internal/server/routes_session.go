@@ -69,6 +69,11 @@ func (s *Server) signIn(ctx context.Context, in *Body[SignIn]) (*signInOutput, e
 	if !s.signIns.allow(c.source, token) {
 		return nil, fail(http.StatusTooManyRequests, "RateLimited", "too many tries to sign in from this address or with this token", "wait a few seconds")
 	}
+	release, busy := s.admitAnonymous(ctx)
+	if busy != nil {
+		return nil, busy
+	}
+	defer release()
 	user, err := s.identify(ctx, token)
 	if err != nil {
 		return nil, err

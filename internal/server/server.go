@@ -54,6 +54,7 @@ type Server struct {
 	api        huma.API
 	sessions   *sessions
 	operations *operations
+	capacity   *capacity
 	signIns    signInLimits
 	portChecks *limit.Rates
 	checkPorts func(context.Context, []portcheck.Target) []portcheck.Result
@@ -73,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, mux: http.NewServeMux(),
 		sessions:   newSessions(cfg.Now),
 		operations: newOperations(cfg.Now),
+		capacity:   newCapacity(),
 		signIns:    newSignInLimits(cfg.Now),
 		portChecks: limit.NewRates(cfg.Now, 0.2, 3), checkPorts: portcheck.Check,
 		attempts: newAttempts(cfg.Now),
