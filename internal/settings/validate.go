@@ -189,10 +189,24 @@ func checkEdgeWatcher(s Settings, f ClusterFacts) []Problem {
 			out = append(out, refuse(fmt.Sprintf("edgeWatcher.serviceCIDRs[%d]", i), cidr, "NotANetwork", "not a network in CIDR form", "write it as 10.96.0.0/12"))
 		}
 	}
-	if u, err := url.Parse(w.PrometheusURL); w.PrometheusURL != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
-		out = append(out, refuse("edgeWatcher.prometheusURL", w.PrometheusURL, "NotAURL", "not the http or https URL of a Prometheus", "write it as http://prometheus.monitoring.svc:9090, or leave it empty"))
+	return sortProblems(append(out, checkPrometheus(w.PrometheusURL)...))
+}
+
+// checkPrometheus refuses credentials: every authenticated user may read the settings that
+// are in force.
+func checkPrometheus(address string) []Problem {
+	if address == "" {
+		return nil
 	}
-	return sortProblems(out)
+	const field = "edgeWatcher.prometheusURL"
+	switch u, err := url.Parse(address); {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return []Problem{refuse(field, address, "NotAURL", "not the http or https URL of a Prometheus", "write it as http://prometheus.monitoring.svc:9090, or leave it empty")}
+	case u.User != nil:
+		return []Problem{refuse(field, u.Redacted(), "HasCredentials", "must not contain a user name or password: everybody who is signed in to the cluster may read the settings",
+			"leave them out and put them into Secret kubeedge/edgeway-prometheus, under the keys username and password, or token")}
+	}
+	return nil
 }
 
 func checkDestination(w EdgeWatcher, f ClusterFacts) []Problem {

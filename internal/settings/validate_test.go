@@ -66,7 +66,7 @@ func badValues() map[string][]string {
 		"edgeWatcher.metricsPort":         {"0", "-1", "65536", "1.5", `"10250"`},
 		"edgeWatcher.serviceCIDRs":        {"[10.96.0.0]", "[10.96.0.0/33]", "[x]", `[""]`, "10.96.0.0/12"},
 		"edgeWatcher.history":             bools,
-		"edgeWatcher.prometheusURL":       {"prometheus:9090", "ftp://x", "http://", "7", "prometheus", "//x"},
+		"edgeWatcher.prometheusURL":       {"prometheus:9090", "ftp://x", "http://", "7", "prometheus", "//x", "https://user:pass@prometheus.example", "http://token@prometheus:9090"},
 		"streamGuard.enable":              bools,
 		"streamGuard.admit":               {"[0.0.0.0/0]", `["::/0"]`, "[prometheus]", "[10.0.0.0/33]", `[""]`, "10.0.0.1", `["fe80::1%eth0"]`},
 		"streamGuard.admitPods":           {"[metrics-server]", `["kube-system/"]`, `["/app=x"]`, `["a b/app=x"]`, `["ns/a in"]`, "ns/a=b", "[7]"},

@@ -64,13 +64,14 @@ var (
 // Source is one Prometheus.
 type Source struct{ api v1.API }
 
-// New takes the URL under which Prometheus' own page is served.
-func New(address string) (*Source, error) {
+// New takes the URL under which Prometheus' own page is served, and the directory that may
+// hold credentials for it, see credentials.go.
+func New(address, secret string) (*Source, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("%q is no URL of a Prometheus; write it like http://prometheus.monitoring.svc:9090", address)
 	}
-	client, err := api.NewClient(api.Config{Address: address})
+	client, err := api.NewClient(api.Config{Address: address, RoundTripper: &credentials{dir: secret, host: u.Host, next: api.DefaultRoundTripper}})
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func start(t *testing.T) (*prometheus, *Source) {
 	p := &prometheus{}
 	srv := httptest.NewServer(p)
 	t.Cleanup(srv.Close)
-	s, err := New(srv.URL)
+	s, err := New(srv.URL, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestNamesAreChecked(t *testing.T) {
 
 func TestURLs(t *testing.T) {
 	for _, bad := range []string{"", "prometheus:9090", "ftp://x", "http://"} {
-		if _, err := New(bad); err == nil {
+		if _, err := New(bad, ""); err == nil {
 			t.Errorf("URL %q was accepted", bad)
 		}
 	}

@@ -51,6 +51,8 @@ type Options struct {
 	Always bool
 	// PrometheusURL of the source of longer histories; empty for none.
 	PrometheusURL string
+	// PrometheusSecret is the directory that may hold credentials for it; see package prom.
+	PrometheusSecret string
 }
 
 // AddFlags binds the options to flags.
@@ -59,6 +61,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Port, "samples-port", 8443, "port of --samples-address")
 	fs.BoolVar(&o.Always, "samples-always", false, "sample all edge nodes all the time, not only those that somebody looks at")
 	fs.StringVar(&o.PrometheusURL, "prometheus-url", "", "URL of a Prometheus that scrapes the edge nodes; it gives histories that are longer than an hour")
+	fs.StringVar(&o.PrometheusSecret, "prometheus-secret", "", "directory with the credentials for --prometheus-url: file token, or files username and password; none are sent without it")
 }
 
 // Enabled says whether samples are served.
@@ -96,7 +99,7 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options, log *slog
 	}
 	r := &runner{o: o, addr: addr, kube: kube, usage: usage, cluster: NewKube(store, kube), log: log}
 	if o.PrometheusURL != "" {
-		if r.past, err = prom.New(o.PrometheusURL); err != nil {
+		if r.past, err = prom.New(o.PrometheusURL, o.PrometheusSecret); err != nil {
 			return fmt.Errorf("%w: --prometheus-url: %w", ErrBadOption, err)
 		}
 	}
