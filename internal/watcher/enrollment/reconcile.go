@@ -3,7 +3,6 @@ package enrollment
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -29,7 +28,7 @@ type Reconciler struct {
 	o      Options
 	// reserving makes one reservation at a time; with leader election that makes
 	// them one after another in the whole cluster.
-	reserving sync.Mutex
+	reserving reservations
 }
 
 // NewReconciler makes a Reconciler. c may read Nodes and enrolments from a cache

@@ -141,6 +141,7 @@ func (r *Reconciler) reserve(ctx context.Context, e *v1alpha1.EdgeEnrollment) (c
 	if err := r.client.Status().Update(ctx, e); err != nil {
 		return ctrl.Result{}, fmt.Errorf("reserving for enrolment %s: %w", e.Name, err)
 	}
+	r.remember(e)
 	return ctrl.Result{}, r.clearTombstones(ctx, e)
 }
 
@@ -149,18 +150,11 @@ func (r *Reconciler) facts(ctx context.Context, e *v1alpha1.EdgeEnrollment) (fac
 	if err != nil {
 		return facts{}, fmt.Errorf("listing nodes: %w", err)
 	}
-	var enrolments v1alpha1.EdgeEnrollmentList
-	if err := r.live.List(ctx, &enrolments, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
-		return facts{}, fmt.Errorf("listing enrolments: %w", err)
+	others, err := r.rivals(ctx, e)
+	if err != nil {
+		return facts{}, err
 	}
-	f := facts{nodes: all, serviceCIDRs: r.o.ServiceCIDRs}
-	for i := range enrolments.Items {
-		o := enrolments.Items[i]
-		if o.UID != e.UID && enroll.Reserves(&o) && meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionReserved) {
-			f.others = append(f.others, o)
-		}
-	}
-	return f, nil
+	return facts{nodes: all, serviceCIDRs: r.o.ServiceCIDRs, others: others}, nil
 }
 
 func listNodes(ctx context.Context, live client.Reader) ([]routes.Node, error) {

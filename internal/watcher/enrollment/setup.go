@@ -67,6 +67,10 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options) error {
 	if err != nil {
 		return fmt.Errorf("indexing enrolments by node name: %w", err)
 	}
+	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexNodeIP, NodeIPOf)
+	if err != nil {
+		return fmt.Errorf("index enrollments by address: %w", err)
+	}
 	probes, err := probeSource(mgr)
 	if err != nil {
 		return err
