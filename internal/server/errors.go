@@ -104,7 +104,7 @@ func kubeError(err error) error {
 	if errors.As(err, &problems) {
 		return enrollError(problems)
 	}
-	msg := err.Error()
+	msg := answered(err)
 	var netErr net.Error
 	switch {
 	case errors.Is(err, nodework.ErrCloudNode):
@@ -171,6 +171,20 @@ func kubeError(err error) error {
 		return fail(http.StatusBadGateway, "ClusterUnreachable", msg, "check that the cluster's API server is up and reachable from the console")
 	}
 	return fail(http.StatusInternalServerError, "Internal", msg, "")
+}
+
+// answered is the error's message. Where client-go only says "an error on the server
+// (unknown)", because somebody between the console and the API server answered without
+// text, it says what was asked and what came.
+func answered(err error) string {
+	const unknown = `an error on the server ("unknown") has prevented the request from succeeding`
+	msg := err.Error()
+	var status apierrors.APIStatus
+	if !strings.Contains(msg, unknown) || !errors.As(err, &status) {
+		return msg
+	}
+	said := fmt.Sprintf("HTTP status %d came without a reason, from the API server or a proxy before it, for the request", status.Status().Code)
+	return strings.Replace(msg, unknown, said, 1)
 }
 
 // causesOf names the fields that Kubernetes refuses, as our own requests name them.

@@ -1,13 +1,28 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+// TestAnUnknownErrorIsTranslated: as client-go makes it of a proxy's empty answer.
+func TestAnUnknownErrorIsTranslated(t *testing.T) {
+	for code, want := range map[int]string{500: "ClusterUnreachable", 502: "ClusterUnreachable"} {
+		err := apierrors.NewGenericServerResponse(code, "get", schema.GroupResource{Resource: "nodes"}, "edge-1", "unknown", 0, true)
+		got := asError(kubeError(fmt.Errorf("read the node: %w", err)))
+		if got.Code != want || strings.Contains(got.Message, "unknown") || !strings.Contains(got.Message, strconv.Itoa(code)) ||
+			!strings.Contains(got.Message, "(get nodes edge-1)") || got.Remedy == "" {
+			t.Errorf("%d: %+v", code, got)
+		}
+	}
+}
 
 // What Kubernetes refuses has the names of our own fields.
 func TestRefusedFieldsAreNamed(t *testing.T) {

@@ -46,7 +46,7 @@ func (q *TerminalQuery) command() ([]string, error) {
 }
 
 func (s *Server) terminalRoutes() {
-	o := op(http.MethodGet, pathPod+"/terminal", "openTerminal", "A shell in a container, over a WebSocket", metaOrigin)
+	o := op(http.MethodGet, pathPod+"/terminal", "openTerminal", "A shell in a container, over a WebSocket", metaOrigin, metaStream)
 	o.Description = "Binary messages carry what is typed and what is shown. The client sends {\"columns\":80,\"rows\":24} as text when the size changes; " +
 		"the server's only text message, of type TerminalEnd, says how it ended."
 	o.Responses = map[string]*huma.Response{"101": {Description: "Switching to WebSocket"}}

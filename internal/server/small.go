@@ -3,9 +3,8 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strconv"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
@@ -15,7 +14,7 @@ func asError(err error) *Error {
 	if errors.As(err, &own) {
 		return own
 	}
-	return fail(500, "Internal", err.Error(), "")
+	return fail(http.StatusInternalServerError, "Internal", err.Error(), "")
 }
 
 // quoted shows a value of the user's in a message, cut where it is long.
@@ -41,10 +40,9 @@ func boolText(b bool) string {
 }
 
 // count fills in the numbers of nodes.
-func count(out *ClusterOverview, nodes []corev1.Node) {
+func count(out *ClusterOverview, nodes []observe.Node) {
 	var cloud, edge, ready int
-	for i := range nodes {
-		n := observe.NodeOf(&nodes[i])
+	for _, n := range nodes {
 		if n.Role != observe.RoleEdge {
 			cloud++
 			continue

@@ -117,7 +117,7 @@ function SignedIn() {
   const location = useLocation();
   useEffect(() => onSignedOut(() => void queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey })), []);
   if (session.error instanceof ApiError && session.error.status === 401) {
-    return <Navigate to="/sign-in" replace state={{ from: location.pathname + location.search }} />;
+    return <Navigate to="/sign-in" replace state={{ from: location.pathname + location.search, why: session.error.body }} />;
   }
   if (session.error) return <ErrorState error={session.error} retry={() => void session.refetch()} />;
   return (

@@ -16,6 +16,7 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // broken is a Redeemer whose cluster does not answer, but for known codes.
@@ -101,5 +102,17 @@ func TestDownload(t *testing.T) {
 	handler(t).ServeHTTP(w, httptest.NewRequest("GET", wire.PathEdgectl+"amd64", nil))
 	if w.Code != http.StatusOK || w.Body.String() != "binary" || w.Header().Get(wire.HeaderSHA256) != "9a3a45d01531a20e89ac6ae10b0b0beb0492acd7216a368aa062d1a5fecaf9cd" {
 		t.Errorf("got %d %q %v", w.Code, w.Body, w.Header())
+	}
+}
+
+// TestEveryCodeIsInTheCatalog: with the status that devices get.
+func TestEveryCodeIsInTheCatalog(t *testing.T) {
+	for code, status := range statusOf {
+		if entry, ok := errcat.Find(code); !ok || entry.Status != status {
+			t.Errorf("%s is answered with %d, internal/errcat says %+v", code, status, entry)
+		}
+	}
+	if entry, ok := errcat.Find(wire.Internal); !ok || entry.Status != http.StatusInternalServerError {
+		t.Errorf("%s has no entry", wire.Internal)
 	}
 }

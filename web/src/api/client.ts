@@ -37,6 +37,11 @@ export function onSignedOut(f: Listener): () => void {
   return () => signedOut.delete(f);
 }
 
+/** Has the session looked at again: the server has closed a stream because it is over. */
+export function sessionOver(): void {
+  signedOut.forEach((f) => f());
+}
+
 export const api = createClient<paths>({ baseUrl: window.location.origin });
 
 api.use({
@@ -45,7 +50,7 @@ api.use({
     return request;
   },
   onResponse({ response, schemaPath }) {
-    if (response.status === 401 && schemaPath !== '/api/v1/session') signedOut.forEach((f) => f());
+    if (response.status === 401 && schemaPath !== '/api/v1/session') sessionOver();
     return undefined;
   },
 });

@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { useEvents } from '../api/events';
+import { explain } from '../lib/errors';
 import { urlPath } from '../lib/paths';
 
 type State = Schemas['OperationState'];
@@ -37,8 +38,8 @@ export function Operation({ cluster, operation, onDone, words }: { cluster: stri
         ))}
       </ProgressStepper>
       {state.error && (
-        <Alert component="p" variant="danger" isInline title={state.error.message}>
-          {state.error.remedy}
+        <Alert component="p" variant="danger" isInline title={explain(state.error).message}>
+          {explain(state.error).remedy}
         </Alert>
       )}
     </div>

@@ -7,6 +7,7 @@ import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
+import { explain } from '../lib/errors';
 import { timeOfDay } from '../lib/format';
 
 /** Nothing is there yet. */
@@ -44,7 +45,7 @@ export function NoMatch({ clear }: { clear: () => void }) {
 export function ErrorState({ error, remedy: otherwise, retry }: { error: unknown; remedy?: string; retry?: () => void }) {
   const { t } = useTranslation();
   const forbidden = error instanceof ApiError && error.status === 403;
-  const remedy = error instanceof ApiError ? error.body.remedy : otherwise;
+  const remedy = error instanceof ApiError ? explain(error.body).remedy : otherwise;
   return (
     <EmptyState
       titleText={forbidden ? t('states.forbidden') : t('states.failed')}
@@ -76,6 +77,7 @@ export function ErrorState({ error, remedy: otherwise, retry }: { error: unknown
 
 /** The text of an error. */
 export function message(error: unknown): string {
+  if (error instanceof ApiError) return explain(error.body).message || error.message;
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -83,10 +85,10 @@ export function message(error: unknown): string {
 export function InlineError({ error }: { error: unknown }) {
   const { t } = useTranslation();
   if (!error) return null;
-  const body = error instanceof ApiError ? error.body : {};
+  const { remedy } = explain(error instanceof ApiError ? error.body : {});
   return (
     <Alert component="p" variant="danger" isInline title={message(error)} role="alert">
-      {body.remedy ? t('states.remedy', { remedy: body.remedy }) : null}
+      {remedy ? t('states.remedy', { remedy }) : null}
     </Alert>
   );
 }

@@ -17,7 +17,8 @@ function preferred(): Language {
 /** English is there at once; another language is loaded when it is wanted. */
 const load = {
   en: () => Promise.resolve({ default: en }),
-  zh: () => import('../locales/zh.json'),
+  // The server's errors are English already.
+  zh: () => Promise.all([import('../locales/zh.json'), import('../locales/errors/zh.json')]).then(([pages, errors]) => ({ default: { ...pages.default, ...errors.default } })),
 };
 
 /** Texts that only some pages need. */

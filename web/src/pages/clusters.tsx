@@ -8,6 +8,7 @@ import { clustersQuery } from '../api/queries';
 import { PageHead } from '../components/page';
 import { Empty, Loaded } from '../components/states';
 import { KubeEdgeState } from '../components/status';
+import { explain } from '../lib/errors';
 import { urlPath } from '../lib/paths';
 
 export function Clusters() {
@@ -82,7 +83,7 @@ function Reachable({ cluster }: { cluster: Schemas['ClusterOverview'] }) {
   }
   if (cluster.pending) return <Label isCompact>{t('clusters.pending')}</Label>;
   return (
-    <Tooltip content={[cluster.cause?.message, cluster.cause?.remedy].filter(Boolean).join(' — ')}>
+    <Tooltip content={Object.values(explain(cluster.cause ?? {})).filter(Boolean).join(' — ')}>
       <Label status="danger" isCompact tabIndex={0}>
         {cluster.cause?.code === 'KubeconfigRefused' ? t('clusters.refused') : t('clusters.unreachable')}
       </Label>

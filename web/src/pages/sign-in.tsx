@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation, useNavigate, useSearchParams } from 'react-router';
-import { api, data } from '../api/client';
+import { api, ApiError, data } from '../api/client';
 import { sessionQuery, signInMethodsQuery } from '../api/queries';
 import { Preferences } from '../components/preferences';
 import { InlineError } from '../components/states';
@@ -12,6 +12,13 @@ import { InlineError } from '../components/states';
 function target(state: unknown): string {
   const from = typeof state === 'object' && state !== null && 'from' in state ? String(state.from) : '';
   return from.startsWith('/') && !from.startsWith('//') ? from : '/clusters';
+}
+
+/** Why the session before ended; nothing for who comes for the first time. */
+function endOf(state: unknown): ApiError | undefined {
+  if (typeof state !== 'object' || state === null || !('why' in state)) return undefined;
+  const body = state.why as ApiError['body'];
+  return body.code && body.code !== 'SignInRequired' ? new ApiError(401, body) : undefined;
 }
 
 /** The words that the server sends back from a failed sign-in at the issuer. */
@@ -80,7 +87,7 @@ export function SignIn() {
                 signIn.mutate();
               }}
             >
-              <InlineError error={signIn.error} />
+              <InlineError error={signIn.error ?? (signIn.isIdle ? endOf(state) : undefined)} />
               <FormGroup label={t('signIn.token')} fieldId="token" isRequired>
                 <TextInput
                   id="token"

@@ -1,3 +1,4 @@
+import type { ErrorText } from '../../lib/errors';
 import { parseAnsi, plain, type Run, type Sgr } from '../../lib/ansi';
 import type { Frame, Row } from './log-stream';
 
@@ -57,6 +58,8 @@ export class LogBuffer {
   sources: Source[] = [];
   /** Of the connection to the console. */
   connection: 'connecting' | 'open' | 'reconnecting' | 'closed' | 'ended' = 'connecting';
+  /** Why the console refused the connection. */
+  refusal?: ErrorText;
   private next = 0;
   private chars = 0;
   /** The server's numbers of sources as places in sources: they change with each connection. */

@@ -1,4 +1,6 @@
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import { sessionOver } from '../../api/client';
+import type { ErrorText } from '../../lib/errors';
 import { LogBuffer } from './log-buffer';
 import { urlPath } from '../../lib/paths';
 
@@ -78,6 +80,7 @@ export class LogStream {
   private waiting: Frame[] = [];
   private timer = 0;
   private tries = 0;
+  private retry = 0;
   private stopped = false;
 
   constructor(private readonly choice: LogChoice) {
@@ -106,11 +109,14 @@ export class LogStream {
   private connect(): void {
     const query = logQuery(this.choice);
     for (const r of resumeOf(this.buffer, this.choice)) query.append('resume', r);
-    const url = new URL(`${logPath(this.choice)}/stream?${query.toString()}`, window.location.href);
+    const path = `${logPath(this.choice)}/stream?${query.toString()}`;
+    const url = new URL(path, window.location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(url);
     this.socket = socket;
+    let opened = false;
     socket.onopen = () => {
+      opened = true;
       this.tries = 0;
       if (this.buffer.connection === 'reconnecting') this.buffer.connected();
       this.set('open');
@@ -124,10 +130,26 @@ export class LogStream {
       if (this.stopped || this.socket !== socket) return;
       this.show();
       if (this.buffer.connection === 'ended') return;
+      if (event.code === policyViolation) sessionOver();
       if (event.code === policyViolation || this.tries > 20) return this.set('closed');
       this.set('reconnecting');
-      window.setTimeout(() => !this.stopped && this.connect(), retries[Math.min(this.tries++, retries.length - 1)]);
+      this.retry = window.setTimeout(() => !this.stopped && this.connect(), retries[Math.min(this.tries++, retries.length - 1)]);
+      if (!opened) void this.refused(path);
     };
+  }
+
+  /**
+   * A browser does not tell why a WebSocket was refused; the same address, asked plainly,
+   * does. What trying again cannot change is shown instead.
+   */
+  private async refused(path: string): Promise<void> {
+    const answer = await fetch(path).catch(() => undefined);
+    if (!answer || answer.status === 401 || !answer.headers.get('Content-Type')?.includes('json')) return;
+    const body = (await answer.json()) as ErrorText;
+    if (this.stopped || (answer.status >= 500 && body.code !== 'ConsoleBusy')) return;
+    window.clearTimeout(this.retry);
+    this.buffer.refusal = body;
+    this.set('closed');
   }
 
   private readonly show = (): void => {

@@ -13,6 +13,7 @@ import { LogControls, type Controls } from './log-controls';
 import { useLogSearch } from './log-search';
 import { logPath, logQuery, several, useLog, type LogChoice } from './log-stream';
 import { Viewer } from './log-viewer';
+import { explain } from '../../lib/errors';
 
 /** Value of the parameter that stands for all containers. */
 const allContainers = '*';
@@ -130,7 +131,14 @@ function Notices({ buffer, again }: { buffer: LogBuffer; again: () => void }) {
       {t('logs.again')}
     </Button>
   );
-  if (buffer.connection === 'closed') return <Alert component="p" variant="danger" isInline title={t('logs.closed')} actionLinks={reconnect} role="status" />;
+  if (buffer.connection === 'closed') {
+    const why = explain(buffer.refusal ?? {});
+    return (
+      <Alert component="p" variant="danger" isInline title={why.message || t('logs.closed')} actionLinks={reconnect} role="status">
+        {why.remedy && t('states.remedy', { remedy: why.remedy })}
+      </Alert>
+    );
+  }
   const told = buffer.sources.filter(worthTelling);
   return (
     <div className="ew-gap" role="status">

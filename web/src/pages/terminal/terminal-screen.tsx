@@ -3,6 +3,7 @@ import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
 import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { sessionOver } from '../../api/client';
 import { keepToContentPolicy } from './csp';
 
 /** How a terminal ended; see TerminalEnd of the server. */
@@ -77,6 +78,7 @@ function connect(term: Terminal, fit: FitAddon, path: string, onStatus: (s: Stat
   socket.onclose = (event) => {
     window.clearTimeout(silent);
     term.options.disableStdin = true;
+    if (event.code === policyViolation) sessionOver();
     onStatus({ state: 'over', end: end ?? { code: event.code === policyViolation ? 'SessionOver' : 'Lost' } });
   };
   const send = (data: Uint8Array<ArrayBuffer>) => {

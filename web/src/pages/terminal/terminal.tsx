@@ -10,6 +10,7 @@ import { podCrumbs } from '../pods/crumbs';
 import './terminal.css';
 import type { End, Status } from './terminal-screen';
 import { wordsOf } from './words';
+import { explain } from '../../lib/errors';
 import { urlPath } from '../../lib/paths';
 
 // xterm is large, and only who opens a terminal needs it.
@@ -145,6 +146,7 @@ function Notice({ status, ready, again }: { status: Status; ready: boolean; agai
   if (status.state !== 'over') return null;
   const { end } = status;
   const good = end.code === 'Ended';
+  const text = explain(end);
   const restart = (
     <Button variant="link" isInline onClick={again}>
       {t('terminal.again')}
@@ -152,7 +154,7 @@ function Notice({ status, ready, again }: { status: Status; ready: boolean; agai
   );
   return (
     <Alert component="p" variant={good ? 'info' : 'danger'} isInline title={titleOf(end, t)} actionLinks={restart} role="status">
-      {end.message} {end.remedy && t('states.remedy', { remedy: end.remedy })}
+      {text.message} {text.remedy && t('states.remedy', { remedy: text.remedy })}
     </Alert>
   );
 }
