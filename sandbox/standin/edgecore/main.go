@@ -1,7 +1,8 @@
 // Command edgecore is the sandbox's stand-in for KubeEdge's EdgeCore. It reads the
-// same configuration file, gets its certificate with the same token and opens the
-// same tunnel; pods are run by a real kubelet that reaches the Kubernetes API
-// through CloudHub's port only.
+// same configuration file, gets its certificate with the same token, keeps the same
+// connection to CloudHub and opens the same tunnel; pods are run by a real kubelet that
+// reaches the Kubernetes API through CloudHub's port only, and only while there is that
+// connection.
 package main
 
 import (
@@ -42,9 +43,10 @@ func run(ctx context.Context, path, binary string) error {
 	if err != nil {
 		return err
 	}
-	binary, err = kubelet.FindBinary(binary)
-	if err != nil {
-		return err
+	if conf.Modules.Edged.Enable {
+		if binary, err = kubelet.FindBinary(binary); err != nil {
+			return err
+		}
 	}
-	return app.Run(ctx, conf, binary)
+	return app.Run(ctx, conf, path, binary)
 }

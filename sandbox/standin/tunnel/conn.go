@@ -27,7 +27,7 @@ type Conn struct {
 
 // NewConn takes over a WebSocket.
 func NewConn(ws *websocket.Conn) *Conn {
-	ws.SetReadLimit(maxFrame)
+	ws.SetReadLimit(-1) // what is too long is cut off by Decode
 	return &Conn{ws: ws}
 }
 

@@ -12,9 +12,6 @@ import (
 // MaxData is the largest payload of a frame in bytes.
 const MaxData = 1 << 20
 
-// maxFrame is the largest frame in bytes: payload plus two varints.
-const maxFrame = MaxData + 2*binary.MaxVarintLen64
-
 // Type tells what a frame means. The numbers are KubeEdge's.
 type Type uint64
 
@@ -45,11 +42,11 @@ func (t Type) Opens() bool {
 	return t == Logs || t == Exec || t == Metrics || t == Attach
 }
 
-// Decoding errors.
 var (
 	// ErrMalformed is a frame whose stream id or type is cut short or overflows.
 	ErrMalformed = errors.New("malformed tunnel frame")
-	// ErrTooLarge is a frame with more than MaxData bytes of payload.
+	// ErrTooLarge is a frame to send with more than MaxData bytes of payload: the rest
+	// would be lost.
 	ErrTooLarge = errors.New("tunnel frame is larger than 1 MiB")
 )
 
@@ -69,8 +66,8 @@ func (f Frame) Encode() []byte {
 	return append(buf, f.Data...)
 }
 
-// Decode reads a frame. Its Data is a part of b, not a copy. The error is
-// ErrMalformed or ErrTooLarge.
+// Decode reads a frame. Its Data is a part of b, not a copy, and ends after MaxData
+// bytes: the real programs drop the rest without a word. The error is ErrMalformed.
 func Decode(b []byte) (Frame, error) {
 	id, n := binary.Uvarint(b)
 	if n <= 0 {
@@ -82,8 +79,5 @@ func Decode(b []byte) (Frame, error) {
 		return Frame{}, fmt.Errorf("%w: no type after stream id %d", ErrMalformed, id)
 	}
 	b = b[n:]
-	if len(b) > MaxData {
-		return Frame{}, fmt.Errorf("%w: %d bytes on stream %d", ErrTooLarge, len(b), id)
-	}
-	return Frame{ID: id, Type: Type(typ), Data: b}, nil
+	return Frame{ID: id, Type: Type(typ), Data: b[:min(len(b), MaxData)]}, nil
 }

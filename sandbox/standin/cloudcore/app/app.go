@@ -43,7 +43,7 @@ func Run(ctx context.Context, conf config.Config) error {
 	if err != nil {
 		return fmt.Errorf("kubeAPIConfig: %w", err)
 	}
-	core := &core{conf: conf, api: api, cluster: kube.New(client.CoreV1()), secrets: secrets.NewStore(client.CoreV1().Secrets(Namespace))}
+	core := &core{conf: conf, api: api, client: client, cluster: kube.New(client.CoreV1()), secrets: secrets.NewStore(client.CoreV1().Secrets(Namespace))}
 	if err := core.prepare(ctx, client); err != nil {
 		return err
 	}
@@ -54,10 +54,12 @@ func Run(ctx context.Context, conf config.Config) error {
 type core struct {
 	conf       config.Config
 	api        *rest.Config
+	client     kubernetes.Interface
 	cluster    *kube.Cluster
 	secrets    *secrets.Store
 	ca, server pki.Pair
 	tunnelPort int
+	address    string // this CloudCore's own
 }
 
 // prepare gets the CA, the server certificate, the join token and the tunnel port,
@@ -67,6 +69,7 @@ func (c *core) prepare(ctx context.Context, client kubernetes.Interface) error {
 	if err != nil {
 		return fmt.Errorf("find this host's own address by its default route: %w", err)
 	}
+	c.address = ip.String()
 	return retry(ctx, "prepare CloudCore", func() (err error) {
 		if c.ca, err = c.loadCA(ctx); err != nil {
 			return err
@@ -79,8 +82,11 @@ func (c *core) prepare(ctx context.Context, client kubernetes.Interface) error {
 		if err := c.secrets.RenewToken(ctx, c.ca, 2*cloudHub.TokenRefresh()); err != nil {
 			return err
 		}
-		c.tunnelPort, err = tunnelport.Negotiate(ctx, client.CoreV1().ConfigMaps(Namespace), ip.String())
-		return err
+		maps := client.CoreV1().ConfigMaps(Namespace)
+		if c.tunnelPort, err = tunnelport.Negotiate(ctx, maps, ip.String()); err != nil {
+			return err
+		}
+		return publishConfig(ctx, maps, c.conf)
 	})
 }
 
@@ -111,6 +117,11 @@ func (c *core) serve(ctx context.Context) error {
 	}
 	mutual := hub.TLS(own, edges)
 	group, ctx := errgroup.WithContext(ctx)
+	cloud, err := c.edgeNodes(ctx, group)
+	if err != nil {
+		return err
+	}
+	doors.Pods = cloud.down
 	start := func(name, address string, h http.Handler, conf *tls.Config, configure func(*http.Server)) {
 		group.Go(func() error {
 			l, err := serve.Listen(name, address)
@@ -127,7 +138,7 @@ func (c *core) serve(ctx context.Context) error {
 			&tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}, nil)
 	}
 	if cloudHub.WebSocket.Enable {
-		start("cloudHub.websocket", cloudHub.WebSocket.HostPort(), doors, mutual, doors.Configure)
+		start("cloudHub.websocket", cloudHub.WebSocket.HostPort(), upgrades(cloud.hub, doors), mutual, doors.Configure)
 	}
 	if cloudStream.Enable {
 		streamTLS, err := streamTLS(cloudStream)
@@ -139,7 +150,7 @@ func (c *core) serve(ctx context.Context) error {
 		start("cloudStream.streamPort", anyAddress(cloudStream.StreamPort), stream.NewServer(tunnels, c.cluster).Handler(), streamTLS, nil)
 	}
 	if address := c.conf.CommonConfig.MonitorServer.BindAddress; address != "" {
-		start("monitorServer", address, metrics(doors), nil, nil)
+		start("monitorServer", address, metrics(func() int { return doors.Connected() + cloud.hub.Connected() }), nil, nil)
 	}
 	group.Go(func() error { return c.renewTokens(ctx) })
 	slog.Info("CloudCore is up (the sandbox's stand-in for KubeEdge)", "tunnelPort", c.tunnelPort)
@@ -178,12 +189,12 @@ func (c *core) renewTokens(ctx context.Context) error {
 }
 
 // metrics serves the one figure of CloudCore's own that KubeEdge has.
-func metrics(doors *hub.Hub) http.Handler {
+func metrics(connected func() int) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		const name = "KubeEdge_CloudHub_connected_nodes"
-		_, err := fmt.Fprintf(w, "# HELP %[1]s Edge nodes with a connection to this CloudHub.\n# TYPE %[1]s gauge\n%[1]s %[2]d\n", name, doors.Connected())
+		_, err := fmt.Fprintf(w, "# HELP %[1]s Edge nodes with a connection to this CloudHub.\n# TYPE %[1]s gauge\n%[1]s %[2]d\n", name, connected())
 		if err != nil {
 			slog.Debug("the scraper went away", "err", err)
 		}

@@ -70,9 +70,7 @@ func (h *Handler) serveEdge(w http.ResponseWriter, r *http.Request) {
 	}
 	der, err := h.sign(w, r)
 	switch {
-	case errors.Is(err, pki.ErrBadRequest):
-		http.Error(w, fmt.Sprintf("no certificate for %q: %v", node, err), http.StatusBadRequest)
-	case err != nil:
+	case err != nil: // 500 also where the request is bad, as from the real one
 		slog.Error("cannot sign", "node", node, "err", err)
 		http.Error(w, fmt.Sprintf("no certificate for %q: %v", node, err), http.StatusInternalServerError)
 	default:

@@ -161,7 +161,7 @@ func TestRefusalsOnTheWire(t *testing.T) {
 		"no header":          {"", csr, 401, "Authorization: Bearer"},
 		"basic":              {"Basic abc", csr, 401, "Authorization: Bearer"},
 		"whole token":        {"Bearer " + newToken(t, ca.Cert, ca.Key, time.Hour), csr, 401, token.ErrMalformed.Error()},
-		"no signing request": {good, nil, 400, "bad certificate signing request"},
+		"no signing request": {good, nil, 500, "bad certificate signing request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server+"/edge.crt", bytes.NewReader(tt.body))

@@ -54,6 +54,13 @@ type CloudHub struct {
 	TLSCAKeyFile string   `json:"tlsCAKeyFile"`
 	WebSocket    Listener `json:"websocket"`
 	HTTPS        Listener `json:"https"`
+	// KeepaliveInterval is how long an edge node may be silent, in seconds.
+	KeepaliveInterval int `json:"keepaliveInterval"`
+	// Authorization is off unless it is enabled and does not only log.
+	Authorization struct {
+		Enable bool `json:"enable"`
+		Debug  bool `json:"debug"`
+	} `json:"authorization"`
 	// EdgeCertSigningDuration is in days, TokenRefreshDuration in hours.
 	EdgeCertSigningDuration int64 `json:"edgeCertSigningDuration"`
 	TokenRefreshDuration    int64 `json:"tokenRefreshDuration"`
@@ -89,6 +96,14 @@ func (h CloudHub) TokenRefresh() time.Duration {
 	return time.Duration(h.TokenRefreshDuration) * time.Hour
 }
 
+// Keepalive is how long an edge node may be silent.
+func (h CloudHub) Keepalive() time.Duration {
+	return time.Duration(h.KeepaliveInterval) * time.Second
+}
+
+// Authorizes tells whether requests of edge nodes are decided on.
+func (h CloudHub) Authorizes() bool { return h.Authorization.Enable && !h.Authorization.Debug }
+
 // IPs gives the advertised addresses.
 func (h CloudHub) IPs() []net.IP {
 	ips := make([]net.IP, 0, len(h.AdvertiseAddress))
@@ -108,6 +123,7 @@ func defaults() Config {
 		TLSCAKeyFile:            "/etc/kubeedge/ca/rootCA.key",
 		WebSocket:               Listener{Enable: true, Address: "0.0.0.0", Port: 10000},
 		HTTPS:                   Listener{Enable: true, Address: "0.0.0.0", Port: 10002},
+		KeepaliveInterval:       30,
 		EdgeCertSigningDuration: 365,
 		TokenRefreshDuration:    12,
 	}
@@ -155,6 +171,9 @@ func (c Config) validate() error {
 	}
 	if hub.NodeLimit < 1 {
 		refuse("modules.cloudHub.nodeLimit is %d, want at least 1", hub.NodeLimit)
+	}
+	if hub.KeepaliveInterval < 1 {
+		refuse("modules.cloudHub.keepaliveInterval is %d, want at least 1 second", hub.KeepaliveInterval)
 	}
 	if hub.TokenRefreshDuration < 1 || hub.EdgeCertSigningDuration < 1 {
 		refuse("modules.cloudHub: tokenRefreshDuration (hours) and edgeCertSigningDuration (days) are %d and %d, want at least 1",

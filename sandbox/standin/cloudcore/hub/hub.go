@@ -1,8 +1,8 @@
-// Package hub is the stand-in for CloudHub: the one door through which an edge
-// node's kubelet reaches kube-apiserver. Where the real one carries its own
-// messages over a WebSocket, this one passes plain API requests on in the name of
-// the node that the client certificate names, so that the API server's own rules
-// for nodes hold.
+// Package hub is the stand-in's private door beside CloudHub, through which the kubelet of
+// an edge node that is a stand-in, too, reaches kube-apiserver. Where the real one carries
+// all in its messages (package cloudhub), this one passes plain API requests on in the name
+// of the node that the client certificate names, so that the API server's own rules for
+// nodes hold. A kubelet sees here no pod that CloudHub does not send.
 package hub
 
 import (
@@ -41,6 +41,9 @@ type Hub struct {
 	proxy    *httputil.ReverseProxy
 	ports    Ports
 	sessions *sessions
+	// Pods, if not nil, says which pods a kubelet may see. It is set before the first
+	// request.
+	Pods Pods
 }
 
 // New makes a hub in front of the API server at upstream. transport adds
@@ -49,11 +52,17 @@ type Hub struct {
 func New(upstream *url.URL, transport http.RoundTripper, ports Ports, limit int) *Hub {
 	h := &Hub{ports: ports, sessions: newSessions(limit)}
 	h.proxy = &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, upstream) },
-		Transport:     transport,
-		FlushInterval: -1, // watches: every event at once
-		ErrorHandler:  unreachable,
-		ErrorLog:      slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			rewrite(r, upstream)
+			if h.filters(r.In) {
+				r.Out.Header.Del("Accept-Encoding") // what is read must not be compressed
+			}
+		},
+		ModifyResponse: h.hidePods,
+		Transport:      transport,
+		FlushInterval:  -1, // watches: every event at once
+		ErrorHandler:   unreachable,
+		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 	return h
 }

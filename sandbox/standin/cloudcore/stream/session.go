@@ -10,40 +10,70 @@ import (
 	"github.com/edgeway-io/edgeway/sandbox/standin/tunnel"
 )
 
-// errTunnelClosed is a stream asked of a tunnel that has just gone.
+// errTunnelClosed is a stream asked of a tunnel that has gone.
 var errTunnelClosed = errors.New("the tunnel has closed")
 
-// session is one edge node's tunnel and the streams that run through it.
+// session is one edge node's tunnel and the streams that run through it. As in the real
+// one, whoever reads the tunnel writes to the streams' readers: one that does not read
+// holds up all others.
 type session struct {
 	node, ip string
 	conn     *tunnel.Conn
 	mu       sync.Mutex
-	streams  map[uint64]*tunnel.Inbox // nil once the tunnel has closed
+	streams  map[uint64]*reader // nil once the tunnel has closed
 }
 
 func newSession(node, ip string, conn *tunnel.Conn) *session {
-	return &session{node: node, ip: ip, conn: conn, streams: map[uint64]*tunnel.Inbox{}}
+	return &session{node: node, ip: ip, conn: conn, streams: map[uint64]*reader{}}
 }
 
-// open starts a stream: its inbox is in place before the edge node can answer.
-func (s *session) open(id uint64) (*tunnel.Inbox, error) {
+// reader is the cloud's end of a stream.
+type reader struct {
+	ended chan struct{} // closed when the edge has ended the stream
+	once  sync.Once
+
+	mu    sync.Mutex
+	write func([]byte) error // nil once the reader has left
+}
+
+func (r *reader) end() { r.once.Do(func() { close(r.ended) }) }
+
+// leave returns when nobody writes to the reader any more.
+func (r *reader) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.write = nil
+}
+
+func (r *reader) push(data []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.write == nil {
+		return nil
+	}
+	return r.write(data)
+}
+
+// open starts a stream: its reader is in place before the edge node can answer.
+func (s *session) open(id uint64, write func([]byte) error) (*reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.streams == nil {
 		return nil, fmt.Errorf("open stream %d to %s: %w", id, s.node, errTunnelClosed)
 	}
-	inbox := tunnel.NewInbox()
-	s.streams[id] = inbox
-	return inbox, nil
+	r := &reader{ended: make(chan struct{}), write: write}
+	s.streams[id] = r
+	return r, nil
 }
 
 // forget ends a stream on the cloud's side; later frames of it are dropped.
 func (s *session) forget(id uint64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if inbox, ok := s.streams[id]; ok {
-		inbox.Leave()
-		delete(s.streams, id)
+	r := s.streams[id]
+	delete(s.streams, id)
+	s.mu.Unlock()
+	if r != nil {
+		r.leave()
 	}
 }
 
@@ -63,34 +93,21 @@ func (s *session) serve(ctx context.Context) error {
 
 func (s *session) deliver(frame tunnel.Frame) {
 	s.mu.Lock()
-	inbox, ok := s.streams[frame.ID]
-	if ok && frame.Type == tunnel.Remove {
-		delete(s.streams, frame.ID)
-	}
+	r, ok := s.streams[frame.ID]
 	s.mu.Unlock()
 	if !ok {
 		return // the reader left while this was under way
 	}
 	switch frame.Type {
 	case tunnel.Data:
-		if err := inbox.Push(frame.Data); errors.Is(err, tunnel.ErrStalled) {
-			slog.Warn("stream cut", "node", s.node, "stream", frame.ID, "err", err)
-			s.cut(frame.ID, inbox)
+		if err := r.push(frame.Data); err != nil {
+			slog.Debug("cannot write to a reader", "node", s.node, "stream", frame.ID, "err", err)
 		}
 	case tunnel.Remove:
-		inbox.End()
+		r.end()
 	default:
 		slog.Warn("unexpected frame from an edge node", "node", s.node, "stream", frame.ID, "type", frame.Type)
 	}
-}
-
-// cut ends a stream whose reader does not keep up, for the good of the others.
-func (s *session) cut(id uint64, inbox *tunnel.Inbox) {
-	s.mu.Lock()
-	delete(s.streams, id)
-	s.mu.Unlock()
-	inbox.End()
-	s.sendRemove(id)
 }
 
 // sendRemove tells the edge node that nobody reads a stream any more.
@@ -104,8 +121,8 @@ func (s *session) close() {
 	s.conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, inbox := range s.streams {
-		inbox.End()
+	for _, r := range s.streams {
+		r.end()
 	}
 	s.streams = nil
 }

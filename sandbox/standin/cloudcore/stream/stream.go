@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -97,14 +96,14 @@ func nodeOfScrape(r *http.Request) (string, error) {
 	return host, nil
 }
 
-// start opens a stream and sends the request down the tunnel.
-func (s *Server) start(r *http.Request, to *session, typ tunnel.Type) (uint64, *tunnel.Inbox, error) {
+// start opens a stream and sends the request down the tunnel; write gets its data.
+func (s *Server) start(r *http.Request, to *session, typ tunnel.Type, write func([]byte) error) (uint64, *reader, error) {
 	id := s.lastID.Add(1)
 	frame, err := tunnel.NewConnect(id, typ, r).Frame(typ)
 	if err != nil {
 		return 0, nil, err
 	}
-	inbox, err := to.open(id)
+	edge, err := to.open(id, write)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -112,36 +111,28 @@ func (s *Server) start(r *http.Request, to *session, typ tunnel.Type) (uint64, *
 		to.forget(id)
 		return 0, nil, err
 	}
-	return id, inbox, nil
+	return id, edge, nil
 }
 
-// relay answers with whatever comes up the tunnel, at once: what has come together goes
-// on together.
+// relay answers with whatever comes up the tunnel. The status is 200 in any case, also
+// when the tunnel has gone, and goes out with the first data.
 func (s *Server) relay(w http.ResponseWriter, r *http.Request, from *session, typ tunnel.Type) error {
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
-	id, inbox, err := s.start(r, from, typ)
+	id, edge, err := s.start(r, from, typ, func(data []byte) error {
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
 	if err != nil {
 		return err
 	}
 	defer from.forget(id)
-	for {
-		select {
-		case data, more := <-inbox.Data():
-			if !more {
-				return nil
-			}
-			_, err := w.Write(data)
-			if len(inbox.Data()) == 0 {
-				err = errors.Join(err, out.Flush())
-			}
-			if err != nil {
-				from.sendRemove(id)
-				return fmt.Errorf("the reader left: %w", err)
-			}
-		case <-r.Context().Done():
-			from.sendRemove(id)
-			return nil
-		}
+	select {
+	case <-edge.ended:
+	case <-r.Context().Done():
+		from.sendRemove(id)
 	}
+	return nil
 }

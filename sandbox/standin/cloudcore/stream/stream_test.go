@@ -309,9 +309,9 @@ func TestTunnelDropEndsReaders(t *testing.T) {
 	case <-time.After(soon):
 		t.Fatal("the reader still waits")
 	}
-	s.until("the tunnel to be forgotten", func() bool {
-		code, _ := s.get("/containerLogs/default/hello/c", nil)
-		return code == http.StatusInternalServerError
+	s.until("the tunnel to be known as gone", func() bool {
+		code, body := s.get("/containerLogs/default/hello/c", nil)
+		return code == http.StatusOK && body == ""
 	})
 }
 

@@ -20,7 +20,7 @@ import (
 // How long a tunnel waits for its Node to exist, and how often it looks.
 const (
 	registerTimeout = 2 * time.Minute
-	registerRetry   = time.Second
+	registerRetry   = 20 * time.Second
 )
 
 // PortSetter writes the kubelet port into a Node's status.
@@ -78,30 +78,32 @@ func (t *Tunnels) accept(w http.ResponseWriter, r *http.Request) {
 	log.Info("tunnel connected")
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	go t.register(ctx, s)
-	err = s.serve(ctx)
-	t.remove(s)
-	log.Info("tunnel closed", "err", err)
+	if !t.register(ctx, s) {
+		return
+	}
+	// A tunnel that has closed stays known: the real one answers for it with an empty
+	// 200, until the next tunnel of the node takes its place.
+	log.Info("tunnel closed", "err", s.serve(ctx))
 }
 
-// register sets the Node's port and makes the tunnel known. The Node may not exist
-// yet: an edge node's tunnel and its registration start together. It runs beside
-// the reading loop, which has to answer the edge node's pings meanwhile.
-func (t *Tunnels) register(ctx context.Context, s *session) {
+// register sets the Node's port and makes the tunnel known. The Node may not exist yet:
+// an edge node's tunnel and its registration start together. Until it does, nothing that
+// comes through the tunnel is read, pings included.
+func (t *Tunnels) register(ctx context.Context, s *session) bool {
 	ctx, cancel := context.WithTimeout(ctx, registerTimeout)
 	defer cancel()
 	for {
 		err := t.ports.SetKubeletPort(ctx, s.node, t.port)
 		if err == nil {
 			t.add(s)
-			return
+			return true
 		}
 		slog.Debug("the Node has not got its port yet", "node", s.node, "err", err)
 		select {
 		case <-time.After(registerRetry):
 		case <-ctx.Done():
 			t.giveUp(s, err)
-			return
+			return false
 		}
 	}
 }
@@ -118,14 +120,4 @@ func (t *Tunnels) add(s *session) {
 	defer t.mu.Unlock()
 	t.byKey[s.node] = s
 	t.byKey[s.ip] = s
-}
-
-func (t *Tunnels) remove(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, key := range []string{s.node, s.ip} {
-		if t.byKey[key] == s {
-			delete(t.byKey, key)
-		}
-	}
 }

@@ -40,6 +40,7 @@ type Modules struct {
 
 // Edged is the node's name and its kubelet.
 type Edged struct {
+	Enable           bool              `json:"enable"`
 	HostnameOverride string            `json:"hostnameOverride"`
 	NodeIP           string            `json:"nodeIP"`
 	RootDirectory    string            `json:"rootDirectory"`
@@ -51,6 +52,9 @@ type Edged struct {
 
 // EdgeHub is the way to CloudHub.
 type EdgeHub struct {
+	ProjectID string `json:"projectID"`
+	// Heartbeat is the time between two keepalives, in seconds.
+	Heartbeat         int    `json:"heartbeat"`
 	HTTPServer        string `json:"httpServer"`
 	Token             string `json:"token"`
 	TLSCAFile         string `json:"tlsCaFile"`
@@ -83,8 +87,8 @@ func defaults() (Config, error) {
 	}
 	var c Config
 	c.Database.DataSource = "/var/lib/kubeedge/edgecore.db"
-	c.Modules.Edged = Edged{HostnameOverride: strings.ToLower(hostname), RootDirectory: "/var/lib/kubelet"}
-	c.Modules.EdgeHub = EdgeHub{TLSCAFile: ca, TLSCertFile: cert, TLSPrivateKeyFile: key}
+	c.Modules.Edged = Edged{Enable: true, HostnameOverride: strings.ToLower(hostname), RootDirectory: "/var/lib/kubelet"}
+	c.Modules.EdgeHub = EdgeHub{ProjectID: "e632aba927ea4ac2b575ec1603d56f10", Heartbeat: 15, TLSCAFile: ca, TLSCertFile: cert, TLSPrivateKeyFile: key}
 	c.Modules.EdgeStream = EdgeStream{TLSTunnelCAFile: ca, TLSTunnelCertFile: cert, TLSTunnelPrivateKeyFile: key}
 	return c, nil
 }
@@ -122,6 +126,9 @@ func (c Config) validate() error {
 	}
 	if u, err := url.Parse(c.Modules.EdgeHub.HTTPServer); err != nil || u.Scheme != "https" || u.Host == "" {
 		refuse("modules.edgeHub.httpServer is %q, want https://HOST:PORT of CloudHub", c.Modules.EdgeHub.HTTPServer)
+	}
+	if c.Modules.EdgeHub.Heartbeat < 1 {
+		refuse("modules.edgeHub.heartbeat is %d, want at least 1 second", c.Modules.EdgeHub.Heartbeat)
 	}
 	if _, _, err := net.SplitHostPort(c.Modules.EdgeHub.WebSocket.Server); err != nil {
 		refuse("modules.edgeHub.websocket.server is %q, want HOST:PORT of CloudHub", c.Modules.EdgeHub.WebSocket.Server)

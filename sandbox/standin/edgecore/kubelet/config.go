@@ -33,8 +33,8 @@ type Setup struct {
 }
 
 // Prepare writes the kubelet's configuration, kubeconfig and a local CA below the
-// state folder. The CA is new at every start and never leaves the host.
-func Prepare(c config.Config) (Setup, error) {
+// state folder. The kubelet reaches CloudHub through the gate at the given address. The CA is new at every start and never leaves the host.
+func Prepare(c config.Config, gate string) (Setup, error) {
 	dir := c.StateDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return Setup{}, fmt.Errorf("make EdgeCore's state folder: %w", err)
@@ -47,7 +47,7 @@ func Prepare(c config.Config) (Setup, error) {
 	if err := writeYAML(configFile, Configuration(c.Modules.Edged.TailoredKubeletConfig, files)); err != nil {
 		return Setup{}, err
 	}
-	if err := writeYAML(kubeconfig, kubeconfigOf(c.Modules.EdgeHub)); err != nil {
+	if err := writeYAML(kubeconfig, kubeconfigOf(c.Modules.EdgeHub, gate)); err != nil {
 		return Setup{}, err
 	}
 	edged := c.Modules.Edged
@@ -155,11 +155,12 @@ func resolvConf() string {
 	return path
 }
 
-func kubeconfigOf(hub config.EdgeHub) map[string]any {
+func kubeconfigOf(hub config.EdgeHub, gate string) map[string]any {
+	host, _, _ := net.SplitHostPort(hub.WebSocket.Server) // the configuration was checked
 	return map[string]any{
 		"apiVersion": "v1", "kind": "Config", "current-context": "edge",
 		"clusters": []any{map[string]any{"name": "edge", "cluster": map[string]any{
-			"server": "https://" + hub.WebSocket.Server, "certificate-authority": hub.TLSCAFile}}},
+			"server": "https://" + gate, "tls-server-name": host, "certificate-authority": hub.TLSCAFile}}},
 		"users": []any{map[string]any{"name": "edge", "user": map[string]any{
 			"client-certificate": hub.TLSCertFile, "client-key": hub.TLSPrivateKeyFile}}},
 		"contexts": []any{map[string]any{"name": "edge", "context": map[string]any{"cluster": "edge", "user": "edge"}}},

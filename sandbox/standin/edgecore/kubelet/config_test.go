@@ -49,7 +49,7 @@ func TestPrepare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setup, err := Prepare(conf)
+	setup, err := Prepare(conf, "127.0.0.1:4711")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +79,10 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("the kubelet's certificate: %v", err)
 	}
 	kubeconfig, err := os.ReadFile(state + "/kubelet.kubeconfig")
-	if err != nil || !strings.Contains(string(kubeconfig), "server: https://198.18.0.2:10000") {
-		t.Errorf("kubeconfig: %v\n%s", err, kubeconfig)
+	for _, want := range []string{"server: https://127.0.0.1:4711", "tls-server-name: 198.18.0.2"} {
+		if err != nil || !strings.Contains(string(kubeconfig), want) {
+			t.Errorf("kubeconfig without %s: %v\n%s", want, err, kubeconfig)
+		}
 	}
 }
 

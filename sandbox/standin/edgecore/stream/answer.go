@@ -19,7 +19,10 @@ const chunk = 4 << 10
 // errReaderLeft is the ordinary end of a followed log.
 var errReaderLeft = errors.New("the reader left")
 
-// answer serves one stream until its end; an error is what the reader should see.
+// errUnanswered is a request that the kubelet did not take.
+var errUnanswered = errors.New("the kubelet cannot be asked")
+
+// answer serves one stream until its end.
 func (s *session) answer(ctx context.Context, frame tunnel.Frame, inbox *tunnel.Inbox) error {
 	request, err := tunnel.ParseConnect(frame)
 	if err != nil {
@@ -54,7 +57,9 @@ func (s *session) get(ctx context.Context, typ tunnel.Type, c tunnel.Connect, in
 		DisableKeepAlives: true,
 	}
 	resp, err := transport.RoundTrip(req)
-	if err == nil {
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errUnanswered, err)
+	} else {
 		if typ == tunnel.Metrics {
 			err = s.sendLines(c.ID, resp.Body)
 		} else {
@@ -126,7 +131,7 @@ func (s *session) upgrade(ctx context.Context, c tunnel.Connect, inbox *tunnel.I
 	req.Header = c.Header
 	conn, err := s.backend(ctx)
 	if err != nil {
-		return fmt.Errorf("reach the kubelet: %w", err)
+		return fmt.Errorf("%w: %w", errUnanswered, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -80,18 +80,19 @@ func (s *session) open(ctx context.Context, frame tunnel.Frame) {
 	s.inboxes[frame.ID] = inbox
 	s.mu.Unlock()
 	s.streams.Go(func() {
-		defer func() {
-			inbox.Leave()
-			s.inbox(frame.ID, true)
-			// After the data and after an error, and also when the reader left:
-			// CloudCore always hears that a stream is over.
-			if err := s.conn.Send(tunnel.Frame{ID: frame.ID, Type: tunnel.Remove}); err != nil {
-				slog.Debug("the tunnel broke before the stream's end", "stream", frame.ID, "err", err)
-			}
-		}()
-		if err := s.answer(ctx, frame, inbox); err != nil && ctx.Err() == nil {
+		err := s.answer(ctx, frame, inbox)
+		inbox.Leave()
+		s.inbox(frame.ID, true)
+		if err != nil && ctx.Err() == nil {
 			slog.Debug("stream ended early", "stream", frame.ID, "err", err)
-			_ = s.send(frame.ID, []byte(err.Error())) // the reader sees what went wrong
+		}
+		if errors.Is(err, errUnanswered) {
+			return // as the real one: nobody hears of it
+		}
+		// After the data, and also when the reader left: CloudCore hears that a stream
+		// is over.
+		if err := s.conn.Send(tunnel.Frame{ID: frame.ID, Type: tunnel.Remove}); err != nil {
+			slog.Debug("the tunnel broke before the stream's end", "stream", frame.ID, "err", err)
 		}
 	})
 }
