@@ -128,6 +128,11 @@ test-unit: web build-sandbox ## Unit tests and tests on the real kernel in netwo
 	npm --prefix web test
 	cd sandbox && pkgs=$$(go list ./... | grep -v /sandbox/kubernetes$$) && go vet $$pkgs && go test $$pkgs
 
+# Needs port 10350 of the loopback, which EdgeCore has built in.
+.PHONY: contract
+contract: build-sandbox ## Hold KubeEdge's programs to the list of behaviors: make contract KUBEEDGE=/dir; empty: the stand-ins
+	EDGEWAY_CONTRACT_PROGRAMS=$(if $(KUBEEDGE),$(abspath $(KUBEEDGE))) go test -count=1 -v -timeout 20m -run '^Test(CloudCore|EdgeCore)$$' ./test/contract
+
 # A site that was not up before the tests is taken down after them.
 .PHONY: test-e2e
 test-e2e: check-machine deps-test build ## End-to-end tests on the running site; brings one up if there is none

@@ -144,6 +144,22 @@ var authorizationBehaviors = []behavior[*site]{
 			return err
 		})
 	}},
+	{"A14", "What a connection under another name asks for is answered on the real node's connection", func(t *testing.T, s *site) {
+		name := s.name(t)
+		genuine := s.withPod(t, name)
+		impostor := s.impostor(t, name)
+		asked := query("default/secret/" + name)
+		asked.Header.ID = rand.Text()
+		if err := impostor.Send(asked); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := genuine.Wait(ctxOf(t), func(m wire.Message) bool { return m.Header.Parent == asked.Header.ID }); err != nil {
+			t.Fatal(err)
+		}
+		if got := impostor.Messages(); len(got) > 0 {
+			t.Errorf("the impostor got %s", briefly(got))
+		}
+	}},
 	{"A13", "When a connection under another name ends, CloudCore closes the connection of the real node; it is served again as soon as it dials", func(t *testing.T, s *site) {
 		name := s.name(t)
 		genuine := s.joined(t, name)

@@ -22,12 +22,14 @@ func programs() string {
 	return filepath.Join("..", "..", "bin", "standin")
 }
 
+// kubeadmAuthorization is how clusters of kubeadm hold nodes to their own.
+var kubeadmAuthorization = []string{"--authorization-mode=Node", "--enable-admission-plugins=NodeRestriction"}
+
 // TestCloudCore speaks to a CloudCore as EdgeCore, kube-apiserver and metrics-server do.
 func TestCloudCore(t *testing.T) {
 	r := newResults()
 	t.Cleanup(func() { r.print(os.Stdout, filepath.Join(programs(), "cloudcore")) })
-	api := apiserver.ForTest(t, apiserver.Options{ServerArgs: []string{
-		"--authorization-mode=Node", "--enable-admission-plugins=NodeRestriction"}}) // as clusters of kubeadm have it
+	api := apiserver.ForTest(t, apiserver.Options{ServerArgs: kubeadmAuthorization})
 	t.Run("default", func(t *testing.T) {
 		s := newSite(t, api, cloud.Options{})
 		see(t, r, s, certificateBehaviors)

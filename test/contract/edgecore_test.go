@@ -20,6 +20,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/edgeway-io/edgeway/test/apiserver"
+	"github.com/edgeway-io/edgeway/test/contract/cloud"
 	"github.com/edgeway-io/edgeway/test/contract/fake"
 	"github.com/edgeway-io/edgeway/test/contract/wire"
 	"github.com/edgeway-io/edgeway/test/program"
@@ -44,6 +46,10 @@ func TestEdgeCore(t *testing.T) {
 		s := &edgeSite{edge: e, kubelet: kubelet, hub: e.hub(t), tunnel: newEdgeTunnel(t, e.tunnel(t))}
 		see(t, r, s, joinedBehaviors)
 	})
+	t.Run("together", func(t *testing.T) {
+		api := apiserver.ForTest(t, apiserver.Options{ServerArgs: kubeadmAuthorization})
+		see(t, r, newSite(t, api, cloud.Options{Authorization: true}), togetherBehaviors)
+	})
 	t.Run("unreachable", func(t *testing.T) { see(t, r, &struct{}{}, kubeletlessBehaviors) })
 }
 
@@ -57,6 +63,8 @@ type edgeOptions struct {
 	refuse      int
 	noTunnel    bool
 	check       bool // for other kubelets
+	// site, if not nil, is the real cloud to join instead of the fake one.
+	site *site
 }
 
 // edgeProgram is a running EdgeCore with its fake cloud.
@@ -80,6 +88,9 @@ func startEdge(t *testing.T, o edgeOptions) *edgeProgram {
 	switch o.token {
 	case "":
 		o.token = must(c.Token())(t)
+		if o.site != nil {
+			o.token = string(o.site.secret(t, "tokensecret", "tokendata"))
+		}
 	case "-":
 		o.token = ""
 	}
@@ -127,6 +138,11 @@ func (e *edgeProgram) configuration(o edgeOptions) settings {
 	stream["server"] = e.cloud.Tunnel
 	if !o.noTunnel {
 		stream["enable"] = true
+	}
+	if o.site != nil {
+		hub["httpServer"] = "https://" + o.site.core.HTTPS
+		hub["websocket"] = settings{"enable": true, "server": o.site.core.Hub}
+		stream["server"] = o.site.core.Tunnel
 	}
 	return settings{
 		"apiVersion": "edgecore.config.kubeedge.io/v1alpha2", "kind": "EdgeCore",
@@ -366,6 +382,46 @@ var joiningBehaviors = []behavior[*struct{}]{
 			t.Errorf("it asked for %v", asked)
 		}
 	}},
+}
+
+// togetherBehaviors are an EdgeCore at a CloudCore with authorization.
+var togetherBehaviors = []behavior[*site]{
+	{"E40", "A node whose connection an impostor's has ended is away for two heartbeats (30 s by default); its tunnel stays, and a pod that is bound meanwhile arrives afterwards", func(t *testing.T, s *site) {
+		s.node(t, edgeName)
+		startEdge(t, edgeOptions{site: s})
+		s.pod(t, "before", edgeName)
+		s.settled(t, "before")
+		eventually(t, func(ctx context.Context) error { return s.hasPort(ctx, edgeName) })
+		for round := range 2 {
+			s.impostor(t, edgeName).Leave()
+			left, pod := time.Now(), fmt.Sprint("after-", round)
+			s.away(t)
+			s.pod(t, pod, edgeName)
+			s.settled(t, pod)
+			if away := time.Since(left); away < 2*heartbeat*time.Second {
+				t.Errorf("the node was back after %s", away)
+			}
+		}
+		s.answers(t, "/metrics", forwarded(edgeName+"-other"), http.StatusInternalServerError, "")
+		get := s.get(t, "/metrics", forwarded(edgeName))
+		if err := get.begin(2 * time.Second); err == nil {
+			t.Errorf("the tunnel answers %d: nothing listens on the kubelet's port here", get.resp.StatusCode)
+		} else if !errors.Is(err, errNoAnswer) {
+			t.Error(err)
+		}
+		get.leave()
+	}},
+}
+
+// away waits until CloudCore counts no connection.
+func (s *site) away(t *testing.T) {
+	t.Helper()
+	eventually(t, func(context.Context) error {
+		if n, err := s.connected(); err != nil || n != "0" {
+			return fmt.Errorf("%s are connected: %w", n, err)
+		}
+		return nil
+	})
 }
 
 // newEdgeTunnel keeps the frames of a tunnel.

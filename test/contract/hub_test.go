@@ -305,21 +305,12 @@ var hubBehaviors = []behavior[*site]{
 	}},
 	{"C47", "The monitor's KubeEdge_CloudHub_connected_nodes counts the served connections", func(t *testing.T, s *site) {
 		s.joined(t, s.name(t))
-		eventually(t, func(ctx context.Context) error {
-			resp, err := http.Get("http://" + s.core.Monitor + "/metrics")
-			if err != nil {
-				return err
+		eventually(t, func(context.Context) error {
+			n, err := s.connected()
+			if err == nil && n == "0" {
+				err = errors.New("it counts none")
 			}
-			body, err := io.ReadAll(resp.Body)
-			if err = errors.Join(err, resp.Body.Close()); err != nil {
-				return err
-			}
-			for line := range strings.Lines(string(body)) {
-				if n, ok := strings.CutPrefix(line, "KubeEdge_CloudHub_connected_nodes "); ok && strings.TrimSpace(n) != "0" {
-					return nil
-				}
-			}
-			return errors.New("the figure is missing or 0")
+			return err
 		})
 	}},
 	{"C48", "Events are created by insert of NAMESPACE/event/NAME", func(t *testing.T, s *site) {
@@ -347,6 +338,24 @@ var hubBehaviors = []behavior[*site]{
 			s.accepted(t, bearer(signed(t, method, s.caKey(t), time.Minute)))
 		}
 	}},
+	{"C52", "Without authorization a node writes the status of other Nodes and of their pods, and registers under any name", func(t *testing.T, s *site) {
+		name := s.name(t)
+		other := name + "-other"
+		s.node(t, other)
+		s.pod(t, other, other)
+		conn := s.joined(t, name)
+		patch := map[string]any{"status": map[string]any{"phase": "Running"}}
+		must(conn.Ask(ctxOf(t), message(t, "patch", "default/nodepatch/"+other, patch)))(t)
+		must(conn.Ask(ctxOf(t), message(t, "patch", "default/podpatch/"+other, patch)))(t)
+		must(conn.Ask(ctxOf(t), message(t, "insert", "default/node/"+name+"-new", newNode(name+"-new"))))(t)
+		if got := must(s.kube.CoreV1().Nodes().Get(ctxOf(t), other, metav1.GetOptions{}))(t).Status.Phase; got != corev1.NodeRunning {
+			t.Errorf("the other Node has the phase %q", got)
+		}
+		if got := must(s.kube.CoreV1().Pods("default").Get(ctxOf(t), other, metav1.GetOptions{}))(t).Status.Phase; got != corev1.PodRunning {
+			t.Errorf("the other node's pod has the phase %q", got)
+		}
+		must(s.kube.CoreV1().Nodes().Get(ctxOf(t), name+"-new", metav1.GetOptions{}))(t)
+	}},
 	{"C50", "When the edge label of a connected Node gets another value than the empty one, or goes, the connection is closed as if the Node were deleted", func(t *testing.T, s *site) {
 		for i, value := range []string{`"edge"`, "null"} {
 			name := fmt.Sprint(s.name(t), "-", i)
@@ -360,6 +369,24 @@ var hubBehaviors = []behavior[*site]{
 
 // mappingAnnotation says which CloudCore a node was last connected to, by its address.
 const mappingAnnotation = "cloudcore"
+
+// connected is what the monitor says.
+func (s *site) connected() (string, error) {
+	resp, err := http.Get("http://" + s.core.Monitor + "/metrics")
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(body)) {
+		if n, ok := strings.CutPrefix(line, "KubeEdge_CloudHub_connected_nodes "); ok {
+			return strings.TrimSpace(n), nil
+		}
+	}
+	return "", errors.New("the figure is missing")
+}
 
 // newNode is what EdgeCore registers.
 func newNode(name string) *corev1.Node {

@@ -121,7 +121,7 @@ func (c *core) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	doors.Pods = cloud.down
+	doors.Pods, doors.Register = cloud.down, cloud.up.CreateNode
 	start := func(name, address string, h http.Handler, conf *tls.Config, configure func(*http.Server)) {
 		group.Go(func() error {
 			l, err := serve.Listen(name, address)

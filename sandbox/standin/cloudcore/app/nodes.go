@@ -25,6 +25,7 @@ import (
 // edgeNodes are CloudHub and what feeds it.
 type edgeNodes struct {
 	hub  *cloudhub.Hub
+	up   *upstream.Upstream
 	down *downstream.Downstream
 }
 
@@ -39,10 +40,10 @@ func (c *core) edgeNodes(ctx context.Context, group *errgroup.Group) (edgeNodes,
 	if err := retry(ctx, "read what was acknowledged", func() (err error) { record, err = synced.Load(ctx, syncs); return err }); err != nil {
 		return edgeNodes{}, err
 	}
-	var all edgeNodes
+	all := edgeNodes{up: upstream.New(c.api, c.client, c.address, conf.Authorizes())}
 	hubConf := cloudhub.Config{
 		NodeLimit: int(conf.NodeLimit), Keepalive: conf.Keepalive(),
-		Upstream:     upstream.New(c.api, c.client, c.address, conf.Authorizes()),
+		Upstream:     all.up,
 		Acknowledged: func(node string, m hubwire.Message) { all.down.Acknowledged(node, m) },
 	}
 	if conf.Authorizes() {

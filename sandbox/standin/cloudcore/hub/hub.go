@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -44,6 +45,9 @@ type Hub struct {
 	// Pods, if not nil, says which pods a kubelet may see. It is set before the first
 	// request.
 	Pods Pods
+	// Register, if not nil, creates a Node out of its JSON in the place of the proxy. It
+	// is set before the first request.
+	Register func(ctx context.Context, node string, body []byte) (*corev1.Node, error)
 }
 
 // New makes a hub in front of the API server at upstream. transport adds
@@ -124,6 +128,10 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := h.adaptBody(r, node); err != nil {
 		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	if h.Register != nil && isRegistration(r) {
+		h.register(w, r, node)
 		return
 	}
 	h.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, as)))

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/edgeway-io/edgeway/sandbox/standin/cloudcore/tunnelport"
 )
 
@@ -29,6 +31,28 @@ var errBody = errors.New("cannot use the request's body")
 
 func isRegistration(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == nodesPath
+}
+
+// register creates the Node and answers as the API server would.
+func (h *Hub) register(w http.ResponseWriter, r *http.Request, node string) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("%w: %w", errBody, err))
+		return
+	}
+	made, err := h.Register(r.Context(), node, body)
+	var status apierrors.APIStatus
+	switch {
+	case errors.As(err, &status):
+		s := status.Status()
+		s.APIVersion, s.Kind = "v1", "Status"
+		answer(w, int(s.Code), s)
+	case err != nil:
+		refuse(w, http.StatusServiceUnavailable, err)
+	default:
+		made.APIVersion, made.Kind = "v1", "Node"
+		answer(w, http.StatusCreated, made)
+	}
 }
 
 // adaptBody changes what a kubelet writes about its Node: the labels that make it
@@ -141,13 +165,16 @@ func refuse(w http.ResponseWriter, code int, err error) {
 		http.StatusBadRequest: "BadRequest", http.StatusForbidden: "Forbidden",
 		http.StatusServiceUnavailable: "ServiceUnavailable",
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	status := map[string]any{
+	answer(w, code, map[string]any{
 		"kind": "Status", "apiVersion": "v1", "status": "Failure",
 		"code": code, "reason": reasons[code], "message": err.Error(),
-	}
-	if err := json.NewEncoder(w).Encode(status); err != nil {
+	})
+}
+
+func answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
 		slog.Debug("the edge node went away", "err", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -93,6 +94,15 @@ func (u *Upstream) Handle(ctx context.Context, node string, m hubwire.Message) (
 	answer := hubwire.New(source, hubwire.Response, m.Route.Resource, data)
 	answer.Header.Parent = m.Header.ID
 	return answer, true
+}
+
+// CreateNode registers an edge node by its Node's JSON.
+func (u *Upstream) CreateNode(ctx context.Context, node string, body []byte) (*corev1.Node, error) {
+	client, err := u.as(node)
+	if err != nil {
+		return nil, err
+	}
+	return createNode(ctx, u, request{client: client, name: node, node: node, content: body})
 }
 
 // as gives a client in the node's name, or CloudCore's own.

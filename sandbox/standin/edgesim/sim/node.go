@@ -57,8 +57,9 @@ func newClients(conf *rest.Config) (*clients, error) {
 	return &clients{nodes: core.Nodes(), leases: coordination.Leases(corev1.NamespaceNodeLease)}, nil
 }
 
-// live registers the node and keeps it Ready until ctx ends.
-func (n *node) live(ctx context.Context, api *clients) error {
+// live registers the node and keeps it Ready until ctx ends. It calls registered once the
+// Node exists.
+func (n *node) live(ctx context.Context, api *clients, registered func()) error {
 	for first, left := true, 0; ; left-- {
 		err := n.beat(ctx, api, left == 0)
 		switch {
@@ -68,6 +69,7 @@ func (n *node) live(ctx context.Context, api *clients) error {
 			slog.Warn("node not renewed", "node", n.name, "err", err)
 			first, left = true, 1 // the Node may be gone: begin again with everything
 		case left == 0:
+			registered()
 			left = untilNextStatus(first)
 			first = false
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -104,8 +105,17 @@ func (n *node) run(ctx context.Context, gate chan struct{}) error {
 		TLS: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return n.live(ctx, api) })
-	group.Go(func() error { return tunnel.Run(ctx) })
+	registered := make(chan struct{})
+	group.Go(func() error { return n.live(ctx, api, sync.OnceFunc(func() { close(registered) })) })
+	group.Go(func() error {
+		// A tunnel that comes before its Node waits 20 s in CloudCore.
+		select {
+		case <-registered:
+			return tunnel.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	group.Go(func() error { return backend.run(ctx) })
 	return group.Wait()
 }
