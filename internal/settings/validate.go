@@ -200,7 +200,7 @@ func checkPrometheus(address string) []Problem {
 	}
 	const field = "edgeWatcher.prometheusURL"
 	switch u, err := url.Parse(address); {
-	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || !printable(address):
 		return []Problem{refuse(field, address, "NotAURL", "not the http or https URL of a Prometheus", "write it as http://prometheus.monitoring.svc:9090, or leave it empty")}
 	case u.User != nil:
 		return []Problem{refuse(field, u.Redacted(), "HasCredentials", "must not contain a user name or password: everybody who is signed in to the cluster may read the settings",
@@ -244,4 +244,9 @@ func destinationOnNode(addr netip.Addr, f ClusterFacts) []Problem {
 		}
 	}
 	return nil
+}
+
+// printable ASCII is what a URL consists of; the rest is written with percent signs.
+func printable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

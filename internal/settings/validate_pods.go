@@ -117,6 +117,9 @@ func checkTolerations(field string, tolerations []Toleration) []Problem {
 				out = append(out, refuse(at+".key", t.Key, "NotAKey", msgs[0], "give the key of a taint"))
 			}
 		}
+		if msgs := validation.IsValidLabelValue(t.Value); len(msgs) > 0 {
+			out = append(out, refuse(at+".value", t.Value, "NotAValue", msgs[0], "give the value of a taint"))
+		}
 		switch t.Effect {
 		case "", "NoSchedule", "PreferNoSchedule", "NoExecute":
 		default:

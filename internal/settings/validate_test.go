@@ -66,7 +66,7 @@ func badValues() map[string][]string {
 		"edgeWatcher.metricsPort":         {"0", "-1", "65536", "1.5", `"10250"`},
 		"edgeWatcher.serviceCIDRs":        {"[10.96.0.0]", "[10.96.0.0/33]", "[x]", `[""]`, "10.96.0.0/12"},
 		"edgeWatcher.history":             bools,
-		"edgeWatcher.prometheusURL":       {"prometheus:9090", "ftp://x", "http://", "7", "prometheus", "//x", "https://user:pass@prometheus.example", "http://token@prometheus:9090"},
+		"edgeWatcher.prometheusURL":       {"prometheus:9090", "ftp://x", "http://", "7", "prometheus", "//x", "https://user:pass@prometheus.example", "http://token@prometheus:9090", "\"http://x/a\\u0085b\""},
 		"streamGuard.enable":              bools,
 		"streamGuard.admit":               {"[0.0.0.0/0]", `["::/0"]`, "[prometheus]", "[10.0.0.0/33]", `[""]`, "10.0.0.1", `["fe80::1%eth0"]`},
 		"streamGuard.admitPods":           {"[metrics-server]", `["kube-system/"]`, `["/app=x"]`, `["a b/app=x"]`, `["ns/a in"]`, "ns/a=b", "[7]"},
@@ -82,7 +82,7 @@ func badValues() map[string][]string {
 		"extras.serviceMonitors":          bools,
 	}
 	selectors := []string{"{a b: x}", "{x: a b}", "{node-role.kubernetes.io/edge: \"\"}", "{a: 1}", "[]", "{-a: x}"}
-	tolerations := []string{"[{operator: Maybe, key: a}]", "[{key: \"\"}]", "[{operator: Exists, key: a, value: b}]", "[{operator: Exists, effect: Never}]", "[{operator: Exists, key: a b}]", "[{what: x}]"}
+	tolerations := []string{"[{operator: Maybe, key: a}]", "[{key: \"\"}]", "[{operator: Exists, key: a, value: b}]", "[{operator: Exists, effect: Never}]", "[{operator: Exists, key: a b}]", "[{what: x}]", "[{key: a, value: b c}]"}
 	quantities := []string{"{cpu: lots}", "{cpu: \"-1\"}", "{gpu: \"1\"}", "{memory: 1}", "{memory: 10Q}", "[]"}
 	for _, pod := range []string{"cloudcore", "edgeWatcher", "iptablesOperator"} {
 		bad["pods."+pod+".nodeSelector"] = selectors

@@ -197,12 +197,12 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, field string) {
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", field, i)
+		d.mark(out.Index(i), item.Line)
 		if isNull(resolve(item)) {
 			d.refuse(item, at, CodeMissingValue, "the item is empty", "give it a value, or remove it")
 			continue
 		}
 		d.value(item, out.Index(i), at)
-		d.mark(out.Index(i), item.Line)
 	}
 	v.Set(out)
 }

@@ -59,6 +59,8 @@ type List struct {
 	Devices []Device
 	// problems of single entries, which Requests tells with its own.
 	problems enroll.Problems
+	// unread are the entries of which nothing could be read.
+	unread map[int]bool
 }
 
 // Parse reads a list in one of the formats. It fails with ErrList when the list cannot be

@@ -135,7 +135,7 @@ func (s *sheet) syntax(err error) error {
 	if !errors.As(err, &bad) {
 		return err
 	}
-	return fmt.Errorf("line %d: %w: put a cell with quotes, separators or line breaks in quotes, and double its own quotes", s.before+bad.Line, bad.Err)
+	return fmt.Errorf("line %d: %w: put a cell with quotes, separators or line breaks in quotes, and double its own quotes", s.before+bad.StartLine, bad.Err)
 }
 
 // readHead tells everything that is wrong with it.

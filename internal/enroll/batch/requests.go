@@ -22,6 +22,9 @@ func (l List) Requests(base enroll.Request, address func() (string, error)) ([]e
 	var out []enroll.Request
 	names, addresses := map[string]Device{}, map[netip.Addr]Device{}
 	for i, d := range l.Devices {
+		if l.unread[i] {
+			continue
+		}
 		r, found := d.check(i, base, address)
 		found = append(found, twice(names, d.NodeName, d.NodeName != "", d, fieldOf(i, "nodeName"), d.NodeName)...)
 		// Two ways to write an address are one address.
