@@ -24,15 +24,22 @@ func extensions(log *slog.Logger) []watcher.Extension {
 	return []watcher.Extension{streamCertificate(log), joining(), impersonating(), forgetting(), figures(log)}
 }
 
-// streamCertificate keeps CloudStream's certificate from running out.
+// streamCertificate keeps the certificates of CloudStream and of the gate before it
+// from running out.
 func streamCertificate(log *slog.Logger) watcher.Extension {
-	return watcher.Extension{Setup: func(mgr ctrl.Manager, _ *nodes.Store, _ *watcher.Options) error {
-		client, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-		if err != nil {
-			return fmt.Errorf("make client for the stream certificate: %w", err)
-		}
-		return mgr.Add(streamcert.NewRenewer(client, v1alpha1.KubeEdgeNamespace, log))
-	}}
+	var hosts []string
+	return watcher.Extension{
+		AddFlags: func(fs *pflag.FlagSet) {
+			fs.StringArrayVar(&hosts, "tunnel-host", nil, "IP address or DNS name at which devices dial stream-gate (repeatable); none: no stream-gate runs")
+		},
+		Setup: func(mgr ctrl.Manager, _ *nodes.Store, _ *watcher.Options) error {
+			client, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+			if err != nil {
+				return fmt.Errorf("make client for the stream certificate: %w", err)
+			}
+			return mgr.Add(streamcert.NewRenewer(client, v1alpha1.KubeEdgeNamespace, hosts, log))
+		},
+	}
 }
 
 // joining follows enrolments from the reservation to the first log line.

@@ -22,7 +22,7 @@ const (
 // removeLeftovers deletes what CloudCore and enabling made outside the release.
 // With keepCA, what edge nodes need to come back stays.
 func (r *Runtime) removeLeftovers(ctx context.Context, keepCA bool) error {
-	secrets := []string{streamcert.SecretName, secretCloudCore, secretToken}
+	secrets := []string{streamcert.SecretName, streamcert.GateSecretName, secretCloudCore, secretToken}
 	if !keepCA {
 		secrets = append(secrets, secretCA)
 	}

@@ -21,57 +21,103 @@ type Pair struct {
 	NotAfter      time.Time
 }
 
-func (p Pair) data() map[string][]byte {
-	return map[string][]byte{KeyCA: p.CA, KeyCert: p.Cert, KeyKey: p.Key}
+// files are what Secret cloudcore-stream holds: CloudCore's and the gate's server
+// certificate, and the client certificate by which CloudCore knows the gate. All are
+// signed by one CA, which signs nothing else, so no device has a certificate of it.
+type files struct {
+	Pair
+	gateCert, gateKey []byte
 }
 
-// generate makes CloudStream's certificate.
-func generate(namespace string, now time.Time) (Pair, error) {
-	return Generate("edgeway stream CA", "cloudstream", serviceNames(namespace), now)
+func (f files) data() map[string][]byte {
+	return map[string][]byte{
+		KeyCA: f.CA, KeyCert: f.Cert, KeyKey: f.Key, KeyGateCert: f.gateCert, KeyGateKey: f.gateKey,
+	}
+}
+
+// generate makes the certificates of CloudStream and of the gate before it.
+func generate(namespace string, now time.Time) (files, error) {
+	ca, err := newAuthority("edgeway stream CA", now)
+	if err != nil {
+		return files{}, err
+	}
+	pair, err := ca.server("cloudstream", serviceNames(namespace), now)
+	if err != nil {
+		return files{}, err
+	}
+	cert, key, _, err := ca.issue("stream-gate", nil, x509.ExtKeyUsageClientAuth, now)
+	if err != nil {
+		return files{}, err
+	}
+	return files{Pair: pair, gateCert: cert, gateKey: key}, nil
 }
 
 // Generate makes a CA, signs one server certificate for dnsNames with it and forgets
 // the CA's key: every renewal brings a CA of its own. It lives for a year.
 func Generate(caName, name string, dnsNames []string, now time.Time) (Pair, error) {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return Pair{}, fmt.Errorf("make CA key: %w", err)
-	}
-	ca, err := template(caName, now)
+	ca, err := newAuthority(caName, now)
 	if err != nil {
 		return Pair{}, err
 	}
-	ca.IsCA, ca.BasicConstraintsValid = true, true
-	ca.KeyUsage = x509.KeyUsageCertSign
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	if err != nil {
-		return Pair{}, fmt.Errorf("sign CA: %w", err)
-	}
+	return ca.server(name, dnsNames, now)
+}
+
+// authority is a CA whose key is never stored.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(name string, now time.Time) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return Pair{}, fmt.Errorf("make key: %w", err)
+		return nil, fmt.Errorf("make CA key: %w", err)
+	}
+	cert, err := template(name, now)
+	if err != nil {
+		return nil, err
+	}
+	cert.IsCA, cert.BasicConstraintsValid = true, true
+	cert.KeyUsage = x509.KeyUsageCertSign
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("sign CA: %w", err)
+	}
+	return &authority{cert: cert, key: key, pem: encode("CERTIFICATE", der)}, nil
+}
+
+func (a *authority) server(name string, dnsNames []string, now time.Time) (Pair, error) {
+	cert, key, notAfter, err := a.issue(name, dnsNames, x509.ExtKeyUsageServerAuth, now)
+	return Pair{CA: a.pem, Cert: cert, Key: key, NotAfter: notAfter}, err
+}
+
+// issue makes a key and signs a certificate for it, both in PEM.
+func (a *authority) issue(name string, dnsNames []string, usage x509.ExtKeyUsage, now time.Time) (cert, key []byte, notAfter time.Time, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, time.Time{}, fmt.Errorf("make key: %w", err)
 	}
 	leaf, err := template(name, now)
 	if err != nil {
-		return Pair{}, err
+		return nil, nil, time.Time{}, err
 	}
 	leaf.DNSNames = dnsNames
 	leaf.KeyUsage = x509.KeyUsageDigitalSignature
-	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
+	leaf.ExtKeyUsage = []x509.ExtKeyUsage{usage}
+	certDER, err := x509.CreateCertificate(rand.Reader, leaf, a.cert, private.Public(), a.key)
 	if err != nil {
-		return Pair{}, fmt.Errorf("sign certificate: %w", err)
+		return nil, nil, time.Time{}, fmt.Errorf("sign certificate: %w", err)
 	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
+	keyDER, err := x509.MarshalECPrivateKey(private)
 	if err != nil {
-		return Pair{}, fmt.Errorf("encode key: %w", err)
+		return nil, nil, time.Time{}, fmt.Errorf("encode key: %w", err)
 	}
-	return Pair{
-		CA:       pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
-		Cert:     pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leafDER}),
-		Key:      pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
-		NotAfter: leaf.NotAfter,
-	}, nil
+	return encode("CERTIFICATE", certDER), encode("EC PRIVATE KEY", keyDER), leaf.NotAfter, nil
+}
+
+func encode(block string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: block, Bytes: der})
 }
 
 // template backdates by an hour, for clocks that disagree.

@@ -3,6 +3,7 @@ package streamcert
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -13,20 +14,26 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Renewer calls Ensure at its start and then once a day. It is a controller-runtime
-// Runnable that runs on the leader only.
+// Renewer calls Ensure and EnsureGate at its start and then every ten minutes. It is a
+// controller-runtime Runnable that runs on the leader only.
 type Renewer struct {
 	client    kubernetes.Interface
 	namespace string
+	hosts     []string
 	log       *slog.Logger
 	every     time.Duration
 	retry     time.Duration
+	retryCA   time.Duration // CloudCore makes its CA within seconds of its first start
 	now       func() time.Time
 }
 
-// NewRenewer for CloudCore's namespace.
-func NewRenewer(client kubernetes.Interface, namespace string, log *slog.Logger) *Renewer {
-	return &Renewer{client: client, namespace: namespace, log: log, every: 24 * time.Hour, retry: 10 * time.Second, now: time.Now}
+// NewRenewer for CloudCore's namespace. Devices dial the gate at hosts; with none there
+// is no gate.
+func NewRenewer(client kubernetes.Interface, namespace string, hosts []string, log *slog.Logger) *Renewer {
+	return &Renewer{
+		client: client, namespace: namespace, hosts: hosts, log: log,
+		every: 10 * time.Minute, retry: 10 * time.Second, retryCA: time.Second, now: time.Now,
+	}
 }
 
 // NeedLeaderElection keeps two replicas from renewing at once.
@@ -36,8 +43,11 @@ func (r *Renewer) NeedLeaderElection() bool { return true }
 func (r *Renewer) Start(ctx context.Context) error {
 	for {
 		wait := r.every
-		if err := r.once(ctx); err != nil {
-			r.log.Error("stream certificate", "error", err)
+		switch err := errors.Join(r.once(ctx), r.gate(ctx)); {
+		case errors.Is(err, ErrNoCA):
+			wait = r.retryCA
+		case err != nil:
+			r.log.Error("stream certificates", "error", err)
 			wait = r.retry
 		}
 		select {
@@ -61,6 +71,18 @@ func (r *Renewer) once(ctx context.Context) error {
 	}
 	r.log.Info("stream certificate renewed", "notAfter", result.NotAfter)
 	return restart(ctx, r.client, r.namespace, result.NotAfter)
+}
+
+// gate takes a new certificate in by itself, so nothing is restarted for it.
+func (r *Renewer) gate(ctx context.Context) error {
+	if len(r.hosts) == 0 {
+		return nil
+	}
+	result, err := EnsureGate(ctx, r.client, r.namespace, r.hosts, r.now())
+	if err == nil && (result.Created || result.Renewed) {
+		r.log.Info("the gate's certificate for devices made", "notAfter", result.NotAfter, "hosts", r.hosts)
+	}
+	return err
 }
 
 // restart rolls CloudCore, as a changed pod template does.

@@ -1,5 +1,7 @@
-// Package streamcert keeps the certificate that CloudStream serves to the
-// kube-apiserver. KubeEdge needs one to start and makes none itself.
+// Package streamcert keeps the certificates around CloudStream: the one that is served
+// to kube-apiserver, which KubeEdge needs to start and does not make itself, the one by
+// which CloudCore knows the gate, and the one that devices see when they open their
+// tunnel at the gate.
 package streamcert
 
 import (
@@ -21,6 +23,11 @@ const (
 	SecretName = "cloudcore-stream"
 	// Keys of the Secret, which are also file names in CloudCore's pod.
 	KeyCA, KeyCert, KeyKey = "streamCA.crt", "stream.crt", "stream.key"
+	// KeyGateCert and KeyGateKey are the gate's client certificate towards CloudCore,
+	// the only one that CloudCore's tunnel server accepts.
+	KeyGateCert, KeyGateKey = "gate.crt", "gate.key"
+	// CoreName is the name in CloudCore's server certificate by which the gate knows it.
+	CoreName = "cloudcore-stream"
 	// Deployment is restarted after a renewal: CloudCore reads the files once.
 	Deployment = "cloudcore"
 	// AnnotationSerial on the pod template tells which certificate the pods read.
@@ -50,19 +57,19 @@ func Ensure(ctx context.Context, client kubernetes.Interface, namespace string, 
 	if cert, ok := usable(secret, now); ok {
 		return Result{NotAfter: cert.NotAfter}, nil
 	}
-	pair, err := generate(namespace, now)
+	made, err := generate(namespace, now)
 	if err != nil {
 		return Result{}, err
 	}
-	secret.Data = pair.data()
+	secret.Data = made.data()
 	if _, err := secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
 		return Result{}, fmt.Errorf("renew Secret %s/%s: %w", namespace, SecretName, err)
 	}
-	return Result{NotAfter: pair.NotAfter, Renewed: true}, nil
+	return Result{NotAfter: made.NotAfter, Renewed: true}, nil
 }
 
 func create(ctx context.Context, client kubernetes.Interface, namespace string, now time.Time) (Result, error) {
-	pair, err := generate(namespace, now)
+	made, err := generate(namespace, now)
 	if err != nil {
 		return Result{}, err
 	}
@@ -72,7 +79,7 @@ func create(ctx context.Context, client kubernetes.Interface, namespace string, 
 			Labels: map[string]string{"app.kubernetes.io/part-of": "edgeway"},
 		},
 		Type: corev1.SecretTypeOpaque,
-		Data: pair.data(),
+		Data: made.data(),
 	}
 	_, err = client.CoreV1().Secrets(namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
@@ -81,20 +88,28 @@ func create(ctx context.Context, client kubernetes.Interface, namespace string, 
 	if err != nil {
 		return Result{}, fmt.Errorf("create Secret %s/%s: %w", namespace, SecretName, err)
 	}
-	return Result{NotAfter: pair.NotAfter, Created: true}, nil
+	return Result{NotAfter: made.NotAfter, Created: true}, nil
 }
 
-// usable parses the certificate and asks for all three files and enough life.
+// usable parses the certificate and asks for all files and enough life. A Secret from
+// before there was a gate lacks the gate's.
 func usable(secret *corev1.Secret, now time.Time) (*x509.Certificate, bool) {
-	if len(secret.Data[KeyCA]) == 0 || len(secret.Data[KeyKey]) == 0 {
-		return nil, false
+	for _, key := range []string{KeyCA, KeyKey, KeyGateCert, KeyGateKey} {
+		if len(secret.Data[key]) == 0 {
+			return nil, false
+		}
 	}
 	cert, err := ParseCertificate(secret.Data[KeyCert])
 	if err != nil {
 		return nil, false
 	}
+	return cert, fresh(cert, now)
+}
+
+// fresh says whether more than a third of a certificate's life is left.
+func fresh(cert *x509.Certificate, now time.Time) bool {
 	left, life := cert.NotAfter.Sub(now), cert.NotAfter.Sub(cert.NotBefore)
-	return cert, left > life/3
+	return left > life/3
 }
 
 // ParseCertificate reads the first certificate of a PEM file.

@@ -17,15 +17,15 @@ const namespace = "kubeedge"
 
 func TestEnsureMakesAWorkingCertificate(t *testing.T) {
 	ctx, now := context.Background(), time.Now()
-	client := fake.NewClientset()
-	result, err := Ensure(ctx, client, namespace, now)
+	kube := fake.NewClientset()
+	result, err := Ensure(ctx, kube, namespace, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !result.Created || result.Renewed {
 		t.Errorf("first call: %+v, want created", result)
 	}
-	secret, err := client.CoreV1().Secrets(namespace).Get(ctx, SecretName, metav1.GetOptions{})
+	secret, err := kube.CoreV1().Secrets(namespace).Get(ctx, SecretName, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +40,20 @@ func TestEnsureMakesAWorkingCertificate(t *testing.T) {
 	roots.AppendCertsFromPEM(secret.Data[KeyCA])
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: roots, DNSName: "cloudcore-stream.kubeedge.svc", CurrentTime: now}); err != nil {
 		t.Errorf("not signed by its CA: %v", err)
+	}
+	if _, err := tls.X509KeyPair(secret.Data[KeyGateCert], secret.Data[KeyGateKey]); err != nil {
+		t.Errorf("the gate's certificate and key do not fit: %v", err)
+	}
+	gate, err := ParseCertificate(secret.Data[KeyGateCert])
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	if _, err := gate.Verify(client); err != nil {
+		t.Errorf("the gate is no client of this CA: %v", err)
+	}
+	if _, err := cert.Verify(client); err == nil {
+		t.Error("the server's certificate is good for a client of the tunnel server")
 	}
 }
 
@@ -58,6 +72,8 @@ func TestEnsureKeepsAndRenews(t *testing.T) {
 		{name: "key missing", after: time.Hour, damage: KeyKey, renewed: true},
 		{name: "CA missing", after: time.Hour, damage: KeyCA, renewed: true},
 		{name: "certificate missing", after: time.Hour, damage: KeyCert, renewed: true},
+		{name: "from before there was a gate", after: time.Hour, damage: KeyGateCert, renewed: true},
+		{name: "the gate's key missing", after: time.Hour, damage: KeyGateKey, renewed: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			ctx := context.Background()
@@ -94,7 +110,7 @@ func TestRenewerRestartsCloudCore(t *testing.T) {
 	ctx := context.Background()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	client := fake.NewClientset(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: Deployment, Namespace: namespace}})
-	r := NewRenewer(client, namespace, slog.New(slog.DiscardHandler))
+	r := NewRenewer(client, namespace, nil, slog.New(slog.DiscardHandler))
 	annotation := func() string {
 		d, err := client.AppsV1().Deployments(namespace).Get(ctx, Deployment, metav1.GetOptions{})
 		if err != nil {

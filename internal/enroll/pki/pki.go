@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"time"
 )
 
@@ -152,6 +153,49 @@ func (ca *CA) Sign(csrPEM []byte, nodeName string, now time.Time) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
+	// The subject is made anew, not copied: nothing of the request but its key gets in.
+	tmpl, err := ca.template(pkix.Name{CommonName: CommonName(nodeName), Organization: []string{Organization}}, x509.ExtKeyUsageClientAuth, now)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, csr.PublicKey, ca.key)
+	if err != nil {
+		return nil, fmt.Errorf("signing the certificate: %w", err)
+	}
+	return certPEM(der), nil
+}
+
+// SignServer makes a key and signs a server certificate for it, for the addresses and
+// DNS names under which devices dial. Both results are in PEM.
+func (ca *CA) SignServer(name string, hosts []string, now time.Time) (cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a key: %w", err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encoding the key: %w", err)
+	}
+	tmpl, err := ca.template(pkix.Name{CommonName: name}, x509.ExtKeyUsageServerAuth, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			tmpl.IPAddresses = append(tmpl.IPAddresses, ip)
+		} else {
+			tmpl.DNSNames = append(tmpl.DNSNames, host)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, private.Public(), ca.key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("signing the certificate: %w", err)
+	}
+	return certPEM(der), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}), nil
+}
+
+// template is a certificate for one use that does not outlive the CA.
+func (ca *CA) template(subject pkix.Name, usage x509.ExtKeyUsage, now time.Time) (*x509.Certificate, error) {
 	if now.After(ca.cert.NotAfter) {
 		return nil, fmt.Errorf("%w: it expired at %s", ErrCA, ca.cert.NotAfter.UTC().Format(time.RFC3339))
 	}
@@ -163,21 +207,15 @@ func (ca *CA) Sign(csrPEM []byte, nodeName string, now time.Time) ([]byte, error
 	if notAfter.After(ca.cert.NotAfter) {
 		notAfter = ca.cert.NotAfter
 	}
-	tmpl := &x509.Certificate{
-		SerialNumber: serial,
-		// The subject is made anew, not copied: nothing of the request but its key gets in.
-		Subject:               pkix.Name{CommonName: CommonName(nodeName), Organization: []string{Organization}},
+	return &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               subject,
 		NotBefore:             now.Add(-clockSkew),
 		NotAfter:              notAfter,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		ExtKeyUsage:           []x509.ExtKeyUsage{usage},
 		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, csr.PublicKey, ca.key)
-	if err != nil {
-		return nil, fmt.Errorf("signing the certificate: %w", err)
-	}
-	return certPEM(der), nil
+	}, nil
 }
 
 func certPEM(der []byte) []byte {
