@@ -4,6 +4,8 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -145,8 +147,12 @@ func (c *core) serve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		tunnelTLS, err := tunnelTLS(cloudStream, own, edges)
+		if err != nil {
+			return err
+		}
 		tunnels := stream.NewTunnels(c.cluster, c.tunnelPort)
-		start("cloudStream.tunnelPort", anyAddress(cloudStream.TunnelPort), tunnels.Handler(), mutual, nil)
+		start("cloudStream.tunnelPort", anyAddress(cloudStream.TunnelPort), tunnels.Handler(), tunnelTLS, nil)
 		start("cloudStream.streamPort", anyAddress(cloudStream.StreamPort), stream.NewServer(tunnels, c.cluster).Handler(), streamTLS, nil)
 	}
 	if address := c.conf.CommonConfig.MonitorServer.BindAddress; address != "" {
@@ -155,6 +161,28 @@ func (c *core) serve(ctx context.Context) error {
 	group.Go(func() error { return c.renewTokens(ctx) })
 	slog.Info("CloudCore is up (the sandbox's stand-in for KubeEdge)", "tunnelPort", c.tunnelPort)
 	return group.Wait()
+}
+
+// tunnelTLS takes the tunnel's CA and certificate from files where there are any, else
+// CloudHub's, as the real one does.
+func tunnelTLS(conf config.CloudStream, own tls.Certificate, edges *x509.CertPool) (*tls.Config, error) {
+	if ca, err := pki.ReadPEM(conf.TLSTunnelCAFile); err == nil {
+		if edges, err = (pki.Pair{Cert: ca}).Pool(); err != nil {
+			return nil, fmt.Errorf("modules.cloudStream.tlsTunnelCAFile: %w", err)
+		}
+	}
+	cert, certErr := pki.ReadPEM(conf.TLSTunnelCertFile)
+	key, keyErr := pki.ReadPEM(conf.TLSTunnelPrivateKeyFile)
+	if (certErr == nil) != (keyErr == nil) {
+		return nil, errors.New("modules.cloudStream: tlsTunnelCertFile and tlsTunnelPrivateKeyFile belong together; give both or none")
+	}
+	if certErr == nil {
+		var err error
+		if own, err = (pki.Pair{Cert: cert, Key: key}).TLS(); err != nil {
+			return nil, fmt.Errorf("modules.cloudStream.tlsTunnelCertFile: %w", err)
+		}
+	}
+	return hub.TLS(own, edges), nil
 }
 
 // streamTLS asks for a client certificate and never checks it. That is no

@@ -84,6 +84,11 @@ type CloudStream struct {
 	TLSStreamCAFile         string `json:"tlsStreamCAFile"`
 	TLSStreamCertFile       string `json:"tlsStreamCertFile"`
 	TLSStreamPrivateKeyFile string `json:"tlsStreamPrivateKeyFile"`
+	// TLSTunnelCAFile, TLSTunnelCertFile and TLSTunnelPrivateKeyFile win over CloudHub's
+	// CA and certificate where they exist.
+	TLSTunnelCAFile         string `json:"tlsTunnelCAFile"`
+	TLSTunnelCertFile       string `json:"tlsTunnelCertFile"`
+	TLSTunnelPrivateKeyFile string `json:"tlsTunnelPrivateKeyFile"`
 }
 
 // EdgeCertLife is how long an edge node's certificate is good for.
@@ -134,6 +139,9 @@ func defaults() Config {
 		TLSStreamCAFile:         "/etc/kubeedge/ca/streamCA.crt",
 		TLSStreamCertFile:       "/etc/kubeedge/certs/stream.crt",
 		TLSStreamPrivateKeyFile: "/etc/kubeedge/certs/stream.key",
+		TLSTunnelCAFile:         "/etc/kubeedge/ca/rootCA.crt",
+		TLSTunnelCertFile:       "/etc/kubeedge/certs/server.crt",
+		TLSTunnelPrivateKeyFile: "/etc/kubeedge/certs/server.key",
 	}
 	return c
 }
