@@ -23,6 +23,7 @@ var rules = []struct {
 	{packages: "cmd/edgectl", deny: []string{"k8s.io/client-go", "helm.sh/helm", "sigs.k8s.io/controller-runtime"}, why: "edgectl is a small static program for devices"},
 	{packages: "cmd/iptables-operator", deny: []string{"helm.sh/helm"}, why: "the operator installs nothing"},
 	{packages: "cmd/edge-watcher", deny: []string{"helm.sh/helm"}, why: "edge-watcher installs nothing"},
+	{packages: "cmd/stream-gate", deny: []string{"helm.sh/helm", "sigs.k8s.io/controller-runtime"}, why: "the gate holds tunnels and no objects"},
 	{packages: "internal/routes", deny: []string{"k8s.io/client-go"}, why: "routes are decided without I/O"},
 	{packages: "internal/routes", direct: true, deny: []string{"net", "net/http", "os", "os/exec"}, why: "routes are decided without I/O"},
 	{packages: "internal/settings", deny: []string{"k8s.io/client-go"}, why: "settings are data"},
