@@ -75,7 +75,7 @@ internal/webui/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCE
 
 .PHONY: build-product
 build-product: web
-	@sandbox/progress.sh "building edgeway, edge-watcher, iptables-operator, edgectl" \
+	@sandbox/progress.sh "building edgeway, edge-watcher, iptables-operator, stream-gate, edgectl" \
 		go build -ldflags "$(GO_LDFLAGS)" -o bin/ ./cmd/...
 
 .PHONY: build-sandbox
@@ -96,7 +96,7 @@ IMAGE_PROGRAMS := bin/images/programs
 image-programs: web
 	@for arch in amd64 arm64 arm; do \
 		programs="./cmd/edgectl ./cmd/edgeway-probe"; \
-		if [ $$arch != arm ]; then programs="$$programs ./cmd/edgeway ./cmd/edge-watcher ./cmd/iptables-operator"; fi; \
+		if [ $$arch != arm ]; then programs="$$programs ./cmd/edgeway ./cmd/edge-watcher ./cmd/iptables-operator ./cmd/stream-gate"; fi; \
 		mkdir -p $(IMAGE_PROGRAMS)/linux-$$arch; \
 		GOOS=linux GOARCH=$$arch GOARM=7 sandbox/progress.sh "building the images' programs for $$arch" \
 			go build -ldflags "$(GO_LDFLAGS) -X main.version=$(VERSION)" -o $(IMAGE_PROGRAMS)/linux-$$arch/ $$programs; \

@@ -61,6 +61,8 @@ func Product() []Spec {
 			Description: "Decides the routes to edge nodes and signs their joins"},
 		{Name: "iptables-operator", Program: "iptables-operator", User: root, Platforms: servers,
 			Description: "Puts the routes to edge nodes into the kernel, by nftables"},
+		{Name: "stream-gate", Program: "stream-gate", User: nonRoot, Platforms: servers,
+			Description: "Decides who reaches edge nodes and which device is which node"},
 		{Name: "probe", Program: "edgeway-probe", User: nonRoot, Platforms: devices,
 			Description: "Proves once that an edge node runs pods"},
 	}
