@@ -38,8 +38,11 @@ const (
 	LogPort = 10350
 	// MetricsPort is the port on which scrapers expect a kubelet.
 	MetricsPort = 10250
-	// StreamPort is CloudStream's own port.
+	// StreamPort is where the gate before CloudStream listens.
 	StreamPort = 10003
+	// CoreStreamPort and CoreTunnelPort are CloudCore's own, behind the gate.
+	CoreStreamPort = 10013
+	CoreTunnelPort = 10014
 
 	// LabelEnrollment on a pod names the enrolment that it probes.
 	LabelEnrollment = "edgeway.io/enrollment"

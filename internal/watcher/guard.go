@@ -17,10 +17,15 @@ import (
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
-// maxAdmitted is what an EdgeRouteGuard may hold.
-const maxAdmitted = 4096
+// maxAdmitted is what an EdgeRouteGuard may hold, maxGuardAddresses what one of its
+// ports may.
+const (
+	maxAdmitted       = 4096
+	maxGuardAddresses = 64
+)
 
-// GuardOptions say who may reach CloudStream, which asks nobody who he is.
+// GuardOptions say which addresses may reach the gate before CloudStream, and thus
+// which cannot even try.
 type GuardOptions struct {
 	// Enabled switches the operators' guard of the stream port.
 	Enabled bool
@@ -114,7 +119,27 @@ func (g *guardian) guard(ctx context.Context, in routes.Input) (*v1alpha1.EdgeRo
 		}),
 		Admitted: admitted[:min(len(admitted), maxAdmitted)],
 	}
+	addCore(guard, in.CloudCores)
 	return guard, g.addService(ctx, guard)
+}
+
+// addCore adds CloudCore's own ports behind the gate: nobody has business there.
+func addCore(guard *v1alpha1.EdgeRouteGuard, cores []routes.CloudCore) {
+	var addresses []string
+	for _, core := range cores {
+		for _, addr := range core.Addresses {
+			addresses = append(addresses, addr.String())
+		}
+	}
+	if len(addresses) == 0 {
+		return
+	}
+	slices.Sort(addresses)
+	addresses = slices.Compact(addresses)
+	addresses = addresses[:min(len(addresses), maxGuardAddresses)]
+	for _, port := range []int32{v1alpha1.CoreStreamPort, v1alpha1.CoreTunnelPort} {
+		guard.ServicePorts = append(guard.ServicePorts, v1alpha1.EdgeRouteGuardPort{Addresses: addresses, Port: port})
+	}
 }
 
 // addService adds the ports at which the stream Service opens CloudStream.

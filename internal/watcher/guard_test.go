@@ -62,6 +62,8 @@ func TestGuard(t *testing.T) {
 		Enabled:  true,
 		NodePort: 31003,
 		ServicePorts: []v1alpha1.EdgeRouteGuardPort{
+			{Addresses: []string{"10.1.0.5"}, Port: 10013},
+			{Addresses: []string{"10.1.0.5"}, Port: 10014},
 			{Addresses: []string{"10.96.0.30", "198.51.100.4", "203.0.113.7"}, Port: 10003},
 		},
 		Admitted: []string{"10.1.0.10", "192.0.2.1", "192.0.3.0/24"},
