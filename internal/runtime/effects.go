@@ -12,7 +12,7 @@ var effectRules = []struct {
 	effect   Effect
 }{
 	{
-		[]string{"cloudHub.", "cloudStream.enable", "cluster.advertiseAddress", "dynamicController", "images.cloudcore", "images.registry", "pods.cloudcore."},
+		[]string{"cloudHub.", "cloudStream.enable", "cluster.advertiseAddress", "dynamicController", "images.cloudcore", "images.streamGate", "images.registry", "pods.cloudcore."},
 		Effect{"CloudCoreRestarts", "CloudCore restarts; edge nodes reconnect within seconds, and their pods keep running"},
 	},
 	{

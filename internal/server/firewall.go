@@ -22,7 +22,7 @@ type FirewallEntry struct {
 }
 
 // firewall lists the enabled ports. The stream port is among them without
-// commands: it asks nobody who they are, so it must never be opened.
+// commands: only the cluster has business there, so it is never opened.
 func firewall(ports []settings.Port) []FirewallEntry {
 	out := []FirewallEntry{}
 	for _, p := range ports {

@@ -17,6 +17,7 @@ const (
 	ImageCloudCore        = "kubeedge/cloudcore:v1.23.1"
 	ImageEdgeWatcher      = "edgeway/edge-watcher:v0.1.0"
 	ImageIptablesOperator = "edgeway/iptables-operator:v0.1.0"
+	ImageStreamGate       = "edgeway/stream-gate:v0.1.0"
 	ImageProbe            = "edgeway/probe:v0.1.0"
 )
 
@@ -59,6 +60,7 @@ func Default(t ServiceType) Settings {
 			CloudCore:        ImageCloudCore,
 			EdgeWatcher:      ImageEdgeWatcher,
 			IptablesOperator: ImageIptablesOperator,
+			StreamGate:       ImageStreamGate,
 			Probe:            ImageProbe,
 			PullPolicy:       "IfNotPresent",
 			PullSecrets:      []string{},

@@ -23,7 +23,7 @@ type Settings struct {
 	CloudHub    CloudHub    `json:"cloudHub" doc:"CloudHub, which edge nodes connect to."`
 	CloudStream CloudStream `json:"cloudStream" doc:"CloudStream, which carries logs, exec and metrics."`
 	EdgeWatcher EdgeWatcher `json:"edgeWatcher" doc:"Where requests for edge nodes' logs and metrics are sent."`
-	StreamGuard StreamGuard `json:"streamGuard" doc:"Who may reach the stream port, which KubeEdge leaves without authentication."`
+	StreamGuard StreamGuard `json:"streamGuard" doc:"Which addresses may reach the stream port. Callers have to prove who they are besides."`
 
 	IptablesOperator IptablesOperator `json:"iptablesOperator" doc:"How routes get into the kernels of cloud nodes."`
 
@@ -102,6 +102,7 @@ type Images struct {
 	CloudCore        string   `json:"cloudcore" doc:"CloudCore."`
 	EdgeWatcher      string   `json:"edgeWatcher" doc:"edge-watcher."`
 	IptablesOperator string   `json:"iptablesOperator" doc:"iptables-operator."`
+	StreamGate       string   `json:"streamGate" doc:"stream-gate, which runs beside CloudCore."`
 	Probe            string   `json:"probe" doc:"Pod that proves, once after a join, that an edge node runs pods."`
 	PullPolicy       string   `json:"pullPolicy" enum:"IfNotPresent,Always,Never" doc:"When images are pulled."`
 	PullSecrets      []string `json:"pullSecrets" doc:"Names of Secrets in namespace kubeedge with registry credentials."`

@@ -24,7 +24,7 @@ func checkImages(s Settings, _ ClusterFacts) []Problem {
 	}
 	for _, ref := range []struct{ field, value string }{
 		{"images.cloudcore", img.CloudCore}, {"images.edgeWatcher", img.EdgeWatcher}, {"images.iptablesOperator", img.IptablesOperator},
-		{"images.probe", img.Probe},
+		{"images.streamGate", img.StreamGate}, {"images.probe", img.Probe},
 	} {
 		if !imageRef.MatchString(ref.value) {
 			out = append(out, refuse(ref.field, ref.value, "NotAnImage", "not an image with a tag or a digest", "write it as "+ImageCloudCore))

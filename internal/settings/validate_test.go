@@ -75,6 +75,7 @@ func badValues() map[string][]string {
 		"images.cloudcore":                images,
 		"images.edgeWatcher":              images,
 		"images.iptablesOperator":         images,
+		"images.streamGate":               images,
 		"images.probe":                    images,
 		"images.pullPolicy":               {"always", "Sometimes", `""`, "1", "[]"},
 		"images.pullSecrets":              {"[Upper]", "[a_b]", `[""]`, "[a/b]", "x"},

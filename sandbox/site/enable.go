@@ -22,6 +22,7 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 			"cloudcore":        set.cloudCore.Ref,
 			"edgeWatcher":      set.edgeWatcher.Ref,
 			"iptablesOperator": set.operator.Ref,
+			"streamGate":       set.streamGate.Ref,
 			"probe":            set.probe.Ref,
 			"pullPolicy":       "IfNotPresent",
 		},

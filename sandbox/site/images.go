@@ -15,6 +15,7 @@ import (
 type imageSet struct {
 	pause, busybox, metricsServer    images.Image
 	cloudCore, edgeWatcher, operator images.Image
+	streamGate                       images.Image
 	probe, burner                    images.Image
 	// installation is what the real keadm takes EdgeCore from; nil with the stand-ins.
 	installation *images.Image
@@ -23,7 +24,7 @@ type imageSet struct {
 // cloud, worker and edge are what the hosts of each kind load: the product may
 // run on every cloud node, everything else on workers only.
 func (i imageSet) cloud() []images.Image {
-	return []images.Image{i.pause, i.cloudCore, i.edgeWatcher, i.operator}
+	return []images.Image{i.pause, i.cloudCore, i.edgeWatcher, i.operator, i.streamGate}
 }
 
 func (i imageSet) worker() []images.Image {
@@ -63,6 +64,7 @@ func (s Site) buildImages() (imageSet, error) {
 		{busybox, &set.busybox},
 		{cloudCore, &set.cloudCore},
 		{s.program("edge-watcher"), &set.edgeWatcher},
+		{s.program("stream-gate"), &set.streamGate},
 		{operator, &set.operator},
 		{s.program("edgeway-probe"), &set.probe},
 		{s.program("burner"), &set.burner},

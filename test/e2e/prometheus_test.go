@@ -107,14 +107,16 @@ func discovered(t *testing.T) []any {
 }
 
 // startPrometheus runs it on a host with the documented configuration, but for the
-// discovery of targets: Debian's Prometheus is built without that of Kubernetes, so
-// they are given as it would find them.
+// discovery of targets, since Debian's Prometheus is built without that of Kubernetes, and
+// for the token, which a pod would have in a file.
 func startPrometheus(t *testing.T, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "prometheus", "scrape.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The right that metrics-server has is what the configuration asks for.
+	token := strings.TrimSpace(mustKubectl(t, "create", "token", "metrics-server", "--namespace=kube-system"))
 	var config map[string]any
 	if err := yaml.Unmarshal(raw, &config); err != nil {
 		t.Fatal(err)
@@ -127,6 +129,7 @@ func startPrometheus(t *testing.T, name string) string {
 		}
 		delete(fields, "kubernetes_sd_configs")
 		fields["static_configs"] = discovered(t)
+		fields["authorization"] = map[string]any{"credentials": token}
 	}
 	text, err := yaml.Marshal(config)
 	if err != nil {

@@ -40,7 +40,7 @@ export async function disable(request: APIRequestContext, cluster: string): Prom
 export async function review(page: Page, settings: KubeEdge['settings']): Promise<void> {
   await page.fill('#field-cloudHub-advertiseAddress', settings.cloudHub.advertiseAddress.join(', '));
   await page.getByRole('button', { name: en.settings.groups.advanced }).click();
-  for (const image of ['cloudcore', 'edgeWatcher', 'iptablesOperator', 'probe']) {
+  for (const image of ['cloudcore', 'edgeWatcher', 'iptablesOperator', 'streamGate', 'probe']) {
     await page.fill(`#field-images-${image}`, settings.images[image] ?? '');
   }
   await page.getByRole('button', { name: en.settings.reviewEnable }).click();

@@ -1886,7 +1886,7 @@ export interface components {
              * @enum {string}
              */
             serviceType: "NodePort" | "LoadBalancer";
-            /** @description Who may reach the stream port, which KubeEdge leaves without authentication. */
+            /** @description Which addresses may reach the stream port. Callers have to prove who they are besides. */
             streamGuard: components["schemas"]["SettingsStreamGuard"];
         };
         SettingsCloudHub: {
@@ -1992,6 +1992,8 @@ export interface components {
             pullSecrets: string[];
             /** @description Registry (and path) put before every image that names no registry itself. */
             registry: string;
+            /** @description stream-gate, which runs beside CloudCore. */
+            streamGate: string;
         };
         SettingsIptablesOperator: {
             /**

@@ -67,6 +67,7 @@ export const groups: { name: string; fields: Field[] }[] = [
       { path: 'images.cloudcore', kind: 'text' },
       { path: 'images.edgeWatcher', kind: 'text' },
       { path: 'images.iptablesOperator', kind: 'text' },
+      { path: 'images.streamGate', kind: 'text' },
       { path: 'images.probe', kind: 'text' },
       { path: 'images.pullPolicy', kind: 'pullPolicy' },
       { path: 'images.pullSecrets', kind: 'list' },
