@@ -54,7 +54,7 @@ func figuresInPrometheus(t *testing.T) {
 }
 
 func historiesFromPrometheus(t *testing.T, address string) {
-	source, err := prom.New(address)
+	source, err := prom.New(address, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
