@@ -59,7 +59,9 @@ func counting(t *testing.T, lines int) {
 	if out, err := kubectl(t, manifest, "create", "-f", "-"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	t.Cleanup(func() { _, _ = kubectl(t, "", "delete", "pod", "counting", "--grace-period=0", "--force", "--ignore-not-found") })
+	t.Cleanup(func() {
+		_, _ = kubectl(t, "", "delete", "pod", "counting", "--grace-period=0", "--force", "--ignore-not-found")
+	})
 	eventually(t, 2*time.Minute, func() error {
 		_, err := kubectl(t, "", "wait", "--for=condition=Ready", "pod/counting", "--timeout=10s")
 		return err
