@@ -68,7 +68,7 @@ func parseCSV(text string) (List, error) {
 			record[i] = strings.TrimSpace(record[i])
 		}
 		switch {
-		case !slices.ContainsFunc(record, func(cell string) bool { return cell != "" }):
+		case !slices.ContainsFunc(record, func(cell string) bool { return strings.Trim(cell, separators) != "" }):
 			// Spreadsheets save empty rows as rows of separators.
 		case s.head == nil:
 			if err := s.readHead(record); err != nil {
