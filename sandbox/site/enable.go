@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/edgeway-io/edgeway/sandbox/cluster"
 )
+
+// standInVersion is the version of KubeEdge that the stand-ins behave like.
+const standInVersion = "v1.23.1"
 
 // enable installs the product's chart the way an admin does on a command line.
 func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error {
@@ -32,9 +36,7 @@ func (s Site) enable(ctx context.Context, c cluster.Cluster, set imageSet) error
 	if err != nil {
 		return err
 	}
-	if version != "" {
-		values["kubeEdgeVersion"] = version
-	}
+	values["kubeEdgeVersion"] = cmp.Or(version, standInVersion)
 	settings, err := yaml.Marshal(values)
 	if err != nil {
 		return err
