@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	dialTimeout = 5 * time.Second
+	// dialTimeout lets a connection come up on a link that loses its first packets.
+	dialTimeout = 15 * time.Second
 	maxSkew     = 30 * time.Second
 	maxCA       = 64 << 10
 )
