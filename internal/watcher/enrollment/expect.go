@@ -16,10 +16,11 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll"
 )
 
-// expect creates the Node of a device that may connect from now on. CloudHub closes
-// the first connection of a device without a Node, and EdgeCore then waits 30 seconds;
-// and labels and taints are right before any pod can land there. A join also works
-// without it, so a failure is told and does not stop the join.
+// expect creates the Node of a device that may connect from now on. Labels and taints
+// are right before any pod can land there, and nothing of them has to change once the
+// device is connected: CloudHub closes a connection when the edge label changes, and
+// EdgeCore waits before it dials again. A join also works without it, so a failure is
+// told and does not stop the join.
 func (r *Reconciler) expect(ctx context.Context, e *v1alpha1.EdgeEnrollment) {
 	known := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionNodeExpected)
 	if known != nil && known.Reason != v1alpha1.ReasonCreateFailed {
@@ -118,7 +119,7 @@ func (r *Reconciler) missed(ctx context.Context, e *v1alpha1.EdgeEnrollment) {
 		return
 	}
 	r.set(e, v1alpha1.ConditionNodeExpected, false, v1alpha1.ReasonNodeTakenAway,
-		"the Node was deleted before its device arrived; the device registers it anew, which takes half a minute longer. "+r.deletedBy(ctx, e.Spec.NodeName))
+		"the Node was deleted before its device arrived; the device registers it anew. "+r.deletedBy(ctx, e.Spec.NodeName))
 }
 
 // deletingNode is the reason of the Event of a cloud provider's node lifecycle
