@@ -113,6 +113,13 @@ func (f *Follower) open() error {
 	return nil
 }
 
+// interrupted says whether an interruption was told and no resumption yet.
+func (f *Follower) interrupted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cut
+}
+
 // connect opens the log once and reads it until it ends. broken is why it ended,
 // nil at a clean end of file; rest is what came without a line's end before it.
 func (f *Follower) connect(ctx context.Context) (rest *LogEvent, broken error) {
@@ -136,7 +143,12 @@ func (f *Follower) connect(ctx context.Context) (rest *LogEvent, broken error) {
 		stop := context.AfterFunc(ctx, func() { body.Close() })
 		defer stop()
 		defer body.Close()
-		if err = f.open(); err == nil {
+		// A CloudCore without the tunnel answers too, with nothing: where lines came
+		// already, the next one shows that the node is back.
+		if !f.interrupted() || f.seen.last.IsZero() {
+			err = f.open()
+		}
+		if err == nil {
 			hear(heard)
 			rest, err = f.read(body, heard)
 		}
@@ -171,6 +183,9 @@ func (f *Follower) read(body io.Reader, heard chan<- struct{}) (rest *LogEvent, 
 			return rest, err
 		}
 		hear(heard)
+		if err := f.open(); err != nil {
+			return nil, err
+		}
 		ev := f.take(&l, p)
 		if p.open {
 			// Whether this is all of the line shows only later.

@@ -26,7 +26,7 @@ type script struct {
 func (s *script) Open(_ context.Context, o LogOptions) (io.ReadCloser, error) {
 	if o.LimitBytes != nil {
 		if s.probe == nil {
-			return text()(o)
+			return answers()
 		}
 		return s.probe()
 	}
@@ -82,7 +82,10 @@ func probes(all ...func() (io.ReadCloser, error)) func() (io.ReadCloser, error) 
 	return func() (io.ReadCloser, error) { return all[min(int(n.Add(1)), len(all))-1]() }
 }
 
-func answers() (io.ReadCloser, error) { return text()(LogOptions{}) }
+func answers() (io.ReadCloser, error) { return text("x")(LogOptions{}) }
+
+// tunnelClosed is what CloudCore answers once the tunnel of a node has closed.
+func tunnelClosed() (io.ReadCloser, error) { return text()(LogOptions{}) }
 
 // tunnelGone is a probe that nobody answers.
 func tunnelGone() (io.ReadCloser, error) { return nil, ErrNoAnswer }
@@ -110,6 +113,20 @@ func TestFollowResumesWithoutLossOrDoubles(t *testing.T) {
 	}
 	if since := s.opened[2].Since; since == nil || since.Format(time.RFC3339) != "2026-01-02T03:04:04Z" {
 		t.Errorf("third connection started at %v, want a second before the last line", since)
+	}
+}
+
+// TestAClosedTunnelAnswersNothing: the empty answer of a CloudCore without the tunnel
+// is told as an interruption, and is no log that ended.
+func TestAClosedTunnelAnswersNothing(t *testing.T) {
+	s := &script{
+		bodies: []func(LogOptions) (io.ReadCloser, error){text(t1 + "a\n"), text(), text(t1+"a\n", t2+"b\n")},
+		states: []ContainerState{{Running: true, Edge: true}, {Running: true, Edge: true}, {Detail: "Completed"}},
+		probe:  probes(tunnelClosed, tunnelClosed, answers),
+	}
+	want := []string{"line a", "interrupted TunnelDown", "resumed", "line b", "end ContainerEnded"}
+	if diff := cmp.Diff(want, follow(t, s, true)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
 

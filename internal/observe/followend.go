@@ -49,14 +49,22 @@ func (f *Follower) watch(ctx context.Context, heard <-chan struct{}, end context
 // probe asks for one byte of the same log over the same way. A container that has
 // written nothing yet answers with nothing, which is an answer all the same. It
 // needs no other right than the log itself.
+//
+// Where lines of the log came already, nothing is no answer: a CloudCore whose tunnel
+// to the node is closed answers any log with status 200 and an empty body.
 func (f *Follower) probe(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, f.pause.probeTimeout)
 	defer cancel()
-	return Reachable(ctx, f.src, f.opts)
+	return reachable(ctx, f.src, f.opts, !f.seen.last.IsZero())
 }
 
 // Reachable tells whether a log's node answers now.
 func Reachable(ctx context.Context, src LogSource, o LogOptions) bool {
+	return reachable(ctx, src, o, false)
+}
+
+// reachable wants a byte of a log that is known to have one.
+func reachable(ctx context.Context, src LogSource, o LogOptions, written bool) bool {
 	one := int64(1)
 	o.Follow, o.Tail, o.LimitBytes, o.Since, o.Timestamps = false, &one, &one, nil, false
 	body, err := src.Open(ctx, o)
@@ -66,8 +74,8 @@ func Reachable(ctx context.Context, src LogSource, o LogOptions) bool {
 		return final
 	}
 	defer body.Close()
-	_, err = io.Copy(io.Discard, body)
-	return err == nil
+	n, err := io.Copy(io.Discard, body)
+	return err == nil && (n > 0 || !written)
 }
 
 // judge decides after a connection's end whether to go on, and tells the reader.

@@ -22,7 +22,7 @@ type many struct {
 
 func (m *many) Open(_ context.Context, o LogOptions) (io.ReadCloser, error) {
 	if o.LimitBytes != nil {
-		return text()(o)
+		return answers()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
