@@ -29,7 +29,9 @@ func newServers(t *testing.T) *servers {
 			fmt.Fprintf(w, `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":%q},"spec":{"containers":[{"name":"c"}]}}`, r.PathValue("ns"))
 		})
 		mux.HandleFunc("GET /api/v1/namespaces/{ns}/pods/p/log", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Query().Get("limitBytes") == "" {
+			if r.URL.Query().Get("limitBytes") != "" {
+				fmt.Fprint(w, name[:1])
+			} else {
 				fmt.Fprintf(w, "%s %s\n", name, r.PathValue("ns"))
 			}
 		})
