@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -211,4 +212,33 @@ func removeCgroup(cgroup string) error {
 		}
 	}
 	return nil
+}
+
+// Anchors notes the anchors of hosts; what it returns waits until they have ended. The
+// first process of a PID namespace outlives its cgroup: it goes when the last process
+// of the namespace has been waited for, and some of them only the machine's init waits for.
+func Anchors(list []Host) func(context.Context) error {
+	var pids []int
+	for _, h := range list {
+		if pid, err := h.Pid(); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		for _, pid := range pids {
+			for {
+				if _, err := startTime(pid); err != nil {
+					break
+				}
+				select {
+				case <-ctx.Done():
+					return fmt.Errorf("process %d, a host's first, does not end: %w", pid, ctx.Err())
+				case <-time.After(20 * time.Millisecond):
+				}
+			}
+		}
+		return nil
+	}
 }

@@ -14,8 +14,16 @@ import (
 // machine's interface, the .sandbox directory. It works after a crash, and when
 // there is nothing to remove.
 func (s Site) Down(ctx context.Context, w io.Writer) error {
+	var all []hosts.Host
+	for _, i := range s.Hosts() {
+		all = append(all, i.host)
+	}
 	// Processes first: namespaces, their interfaces and mounts go with them.
+	ended := hosts.Anchors(all)
 	if err := hosts.KillCgroup(hosts.CgroupRoot); err != nil {
+		return err
+	}
+	if err := ended(ctx); err != nil {
 		return err
 	}
 	if err := hosts.UnplugMachine(ctx, machineLink); err != nil {
