@@ -44,10 +44,11 @@ func (s Site) Degrade(ctx context.Context, name string, q badlink.Quality) error
 	if _, err := e.Host.Run(ctx, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off"); err != nil {
 		return err
 	}
-	// On a bridge of its own the router's kernel leaves the frames alone.
+	// On a bridge of its own, which answers no ARP request for the router's address, the
+	// router's kernel leaves the frames alone.
 	for _, args := range [][]string{
 		{"link", "add", badLinkBridge, "address", "02:00:00:00:00:02", "type", "bridge"},
-		{"link", "set", badLinkBridge, "up"},
+		{"link", "set", badLinkBridge, "arp", "off", "up"},
 		{"link", "set", port, "master", badLinkBridge},
 	} {
 		if _, err := e.Router.Run(ctx, append([]string{"ip"}, args...)...); err != nil {
