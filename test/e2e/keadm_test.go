@@ -18,7 +18,7 @@ func TestKeadm(t *testing.T) {
 	clean := deviceState(t)
 	t.Cleanup(func() {
 		// What keadm reset leaves would be somebody else's to edgectl.
-		onHost(t, spare, "keadm reset edge --force; rm -rf /run/systemd /etc/kubeedge/* /var/lib/kubelet/* /var/lib/kubeedge/* /var/log/kubeedge /usr/local/bin/edgecore")
+		onHost(t, spare, "keadm reset edge --force; rm -rf /run/systemd /etc/kubeedge/* /var/lib/kubelet/* /var/lib/kubeedge/* /var/log/pods/* /var/log/containers/* /var/log/kubeedge /usr/local/bin/edgecore")
 		if after := deviceState(t); after != clean {
 			t.Errorf("the device differs afterwards:\nbefore\n%s\nafter\n%s", clean, after)
 		}
