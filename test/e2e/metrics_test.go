@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -37,36 +38,51 @@ func podSamples(c console, namespace, pod string) (samples.PodSamples, error) {
 func TestFiguresEqualTheSummary(t *testing.T) {
 	viewer := signIn(t, site.Tokens.Viewer)
 	forEachEdge(t, func(t *testing.T, node string) {
+		// The console may sample just before a kubelet measures anew, again and again:
+		// both do it about every 10 s. So every summary is kept until the console has it.
+		summaries := map[time.Time]stats.NodeStats{}
 		eventually(t, 60*time.Second, func() error {
-			var raw stats.Summary
-			if err := json.Unmarshal([]byte(mustKubectl(t, "get", "--raw", "/api/v1/nodes/"+node+"/proxy/stats/summary")), &raw); err != nil {
+			// EdgeCore asks CloudCore for its own Node before it answers, and waits 60 s
+			// for an answer that was lost.
+			text, err := kubectl(t, "", "get", "--raw", "/api/v1/nodes/"+node+"/proxy/stats/summary", "--request-timeout=5s")
+			if err != nil {
 				return err
 			}
+			var raw stats.Summary
+			if err := json.Unmarshal([]byte(text), &raw); err != nil {
+				return err
+			}
+			summaries[raw.Node.CPU.Time.UTC()] = raw.Node
 			got, err := nodeSamples(viewer, node)
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(got.Node.Recent, func(s samples.Sample) bool { return s.Time.Equal(raw.Node.CPU.Time.Time) })
-			if i < 0 {
-				return fmt.Errorf("no sample of %v yet; state %+v", raw.Node.CPU.Time, got.State)
-			}
-			s := got.Node.Recent[i]
-			for name, pair := range map[string][2]*uint64{
-				"usageNanoCores":       {s.CPUUsageNanoCores, raw.Node.CPU.UsageNanoCores},
-				"usageCoreNanoSeconds": {s.CPUUsageCoreNanoSeconds, raw.Node.CPU.UsageCoreNanoSeconds},
-				"usageBytes":           {s.MemoryUsageBytes, raw.Node.Memory.UsageBytes},
-				"workingSetBytes":      {s.MemoryWorkingSetBytes, raw.Node.Memory.WorkingSetBytes},
-				"rxBytes":              {s.NetworkRxBytes, raw.Node.Network.RxBytes},
-				"txBytes":              {s.NetworkTxBytes, raw.Node.Network.TxBytes},
-				"capacityBytes":        {s.FilesystemCapacityBytes, raw.Node.Fs.CapacityBytes},
-			} {
-				if pair[0] == nil || pair[1] == nil || *pair[0] != *pair[1] {
-					t.Errorf("%s: the console says %v, the summary %v", name, text(pair[0]), text(pair[1]))
+			for _, s := range got.Node.Recent {
+				if summary, ok := summaries[s.Time.UTC()]; ok {
+					sameFigures(t, s, summary)
+					return nil
 				}
 			}
-			return nil
+			return fmt.Errorf("no sample of any of %v yet; state %+v", slices.Collect(maps.Keys(summaries)), got.State)
 		})
 	})
+}
+
+func sameFigures(t *testing.T, s samples.Sample, node stats.NodeStats) {
+	t.Helper()
+	for name, pair := range map[string][2]*uint64{
+		"usageNanoCores":       {s.CPUUsageNanoCores, node.CPU.UsageNanoCores},
+		"usageCoreNanoSeconds": {s.CPUUsageCoreNanoSeconds, node.CPU.UsageCoreNanoSeconds},
+		"usageBytes":           {s.MemoryUsageBytes, node.Memory.UsageBytes},
+		"workingSetBytes":      {s.MemoryWorkingSetBytes, node.Memory.WorkingSetBytes},
+		"rxBytes":              {s.NetworkRxBytes, node.Network.RxBytes},
+		"txBytes":              {s.NetworkTxBytes, node.Network.TxBytes},
+		"capacityBytes":        {s.FilesystemCapacityBytes, node.Fs.CapacityBytes},
+	} {
+		if pair[0] == nil || pair[1] == nil || *pair[0] != *pair[1] {
+			t.Errorf("%s: the console says %v, the summary %v", name, text(pair[0]), text(pair[1]))
+		}
+	}
 }
 
 func text(v *uint64) string {
