@@ -37,7 +37,7 @@ func command() *cobra.Command {
 	root := &cobra.Command{Use: "sandbox", Short: "A whole edge site on one machine", SilenceUsage: true, SilenceErrors: true}
 	var dir string
 	root.PersistentFlags().StringVar(&dir, "root", defaultRoot(), "work tree that the sandbox belongs to")
-	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), anchor(), supervise(), nameServer(), relay())
+	root.AddCommand(up(&dir), down(&dir), execCommand(&dir), link(&dir), limit(&dir), anchor(), supervise(), nameServer(), relay())
 	return root
 }
 
@@ -102,6 +102,36 @@ func link(dir *string) *cobra.Command {
 		},
 	}
 	qualityFlags(c, &q)
+	return c
+}
+
+func limit(dir *string) *cobra.Command {
+	var change site.LimitChange
+	c := &cobra.Command{
+		Use: "limit HOST [off]", Short: "Limit a host's memory and CPU time", Args: cobra.RangeArgs(1, 2),
+		Long: `Limit what all processes of a host use together: its services, programs that are run on it, and the
+pods of its kubelet, those that run now and those that start later. Without a flag the limits in force are
+printed. A flag that is not given keeps its limit; "off" and make down remove both.
+
+A host that uses up its memory loses a process or a container, as a device does. What the host is told
+does not change, because it comes from the machine: /proc/meminfo, /proc/cpuinfo, and the Node's
+capacity. Pods of a device that joined by keadm are not limited: EdgeCore then puts them below the
+machine's own cgroups. With cgroup v1 a pod with a higher CPU limit than its host does not start.`,
+		Example: "  sandbox limit jetson-xavier --memory 512Mi --cpu 0.5\n  sandbox limit jetson-xavier off",
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 2 && args[1] != "off" {
+				return fmt.Errorf("limit: %q is not off; limits are given by --memory and --cpu", args[1])
+			}
+			change.Off = len(args) == 2
+			l, err := site.New(*dir).Limit(args[0], change)
+			if err == nil {
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", args[0], l)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&change.Memory, "memory", "", "most memory, page cache included, such as 512Mi")
+	c.Flags().StringVar(&change.CPU, "cpu", "", "most CPU time, in CPUs, such as 0.5")
 	return c
 }
 
