@@ -77,11 +77,7 @@ func (s *site) joinBatch(site benchSite, console *http.Client) time.Duration {
 	devices, ctx := errgroup.WithContext(s.b.ctx)
 	for i := range members[:batchHosts] {
 		m := &members[i]
-		devices.Go(func() error {
-			line := append(m.host.Command[:len(m.host.Command):len(m.host.Command)], "sh", "-c", m.command)
-			_, err := timed(ctx, s.b.root, nil, line...)
-			return err
-		})
+		devices.Go(func() error { return s.shell(ctx, *m.host, m.command) })
 	}
 	s.b.must(devices.Wait())
 	s.b.say("the devices' lines have ended after %.1f s", time.Since(start).Seconds())
@@ -190,11 +186,19 @@ func (s *site) takeOut(members []batchMember) error {
 	if err := api.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(v1alpha1.JoinNamespace), client.GracePeriodSeconds(0)); err != nil {
 		return fmt.Errorf("delete probe pods: %w", err)
 	}
-	for _, m := range members[:batchHosts] {
-		line := append(m.host.Command[:len(m.host.Command):len(m.host.Command)], "sh", "-c", "if command -v edgectl; then edgectl leave; fi")
-		if _, err := timed(ctx, s.b.root, nil, line...); err != nil {
+	for _, m := range members {
+		if m.host == nil {
+			continue
+		}
+		if err := s.shell(ctx, *m.host, "if command -v edgectl; then edgectl leave; fi"); err != nil {
 			return fmt.Errorf("%s does not leave: %w", m.NodeName, err)
 		}
 	}
 	return nil
+}
+
+// shell runs a line on a host as a person who pastes it does.
+func (s *site) shell(ctx context.Context, h host, line string) error {
+	_, err := timed(ctx, s.b.root, nil, append(h.Command[:len(h.Command):len(h.Command)], "sh", "-c", line)...)
+	return err
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // groups are all measurements, in the order in which they run.
-var groups = slices.Concat(natGroups, changeGroups, loadGroups, operatorGroups, watcherGroups, siteGroups, lagGroups, browserGroups, logGroups, figureGroups, batchGroups)
+var groups = slices.Concat(natGroups, changeGroups, loadGroups, operatorGroups, watcherGroups, siteGroups, lagGroups, browserGroups, logGroups, figureGroups, batchGroups, joinGroups)
 
 // With other numbers a measurement is only tried out, and nothing is written.
 const (
@@ -28,7 +28,7 @@ var errBroken = errors.New("promise not kept")
 
 func main() {
 	root := flag.String("root", ".", "work tree")
-	only := flag.String("only", "", "comma-separated names; empty: all but the cold ones")
+	only := flag.String("only", "", "comma-separated names; empty: all but those that run only when named")
 	nodes := flag.Int("nodes", fullNodes, "edge nodes in the figures about many; with another number results are printed only")
 	runs := flag.Int("runs", fullRuns, "runs of each figure; with another number results are printed only")
 	list := flag.Bool("list", false, "list the figures")

@@ -23,7 +23,8 @@ type session struct {
 // group measures figures that share what has to be set up for them.
 type group struct {
 	figures []spec
-	// cold groups take very long; they run only when named.
+	// cold groups take very long or need a site that was brought up for them; they run only
+	// when named.
 	cold    bool
 	measure func(*bed) error
 }

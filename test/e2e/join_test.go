@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/edgeway-io/edgeway/test/onsite"
 )
 
 // spare is the edge host that `make up` leaves unjoined.
@@ -18,7 +20,7 @@ const (
 	spareIP = "192.168.100.3"
 )
 
-const clusterPath = "/api/v1/clusters/sandbox"
+const clusterPath = onsite.ClusterPath
 
 // TestJoinAndLeave takes one device in and out again, three times under the same
 // name (EDGEWAY_JOINS times when that is set): the printed line is pasted unchanged,
@@ -90,25 +92,16 @@ func TestJoinCodeIsSingleUse(t *testing.T) {
 	}
 }
 
-type enrolment struct {
-	Name     string `json:"name"`
-	NodeName string `json:"nodeName"`
-	Command  string `json:"command"`
-	Code     string `json:"code"`
-	Phase    string `json:"phase"`
-}
+type enrolment = onsite.Enrollment
 
 // joinRequest is the wizard's form with its own defaults, filled in for the spare host.
 func joinRequest(t *testing.T, c console) map[string]any {
 	t.Helper()
-	var defaults struct {
-		Request map[string]any `json:"request"`
-	}
-	if err := c.Call(http.MethodGet, clusterPath+"/join-defaults", nil, &defaults); err != nil {
+	request, err := c.JoinRequest(spare, spareIP)
+	if err != nil {
 		t.Fatal(err)
 	}
-	defaults.Request["nodeName"], defaults.Request["nodeIP"] = spare, spareIP
-	return defaults.Request
+	return request
 }
 
 func createEnrolment(t *testing.T, c console) enrolment {
@@ -119,8 +112,8 @@ func createEnrolment(t *testing.T, c console) enrolment {
 // enrol sends a filled form. The enrolment goes at the test's end.
 func enrol(t *testing.T, c console, request map[string]any) enrolment {
 	t.Helper()
-	var e enrolment
-	if err := c.Call(http.MethodPost, clusterPath+"/enrollments", request, &e); err != nil {
+	e, err := c.Enroll(request)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -139,8 +132,8 @@ func waitPhase(t *testing.T, c console, name, phase string) {
 func waitPhaseFor(t *testing.T, c console, name, phase string, timeout time.Duration) {
 	t.Helper()
 	eventually(t, timeout, func() error {
-		var e enrolment
-		if err := c.Call(http.MethodGet, clusterPath+"/enrollments/"+name, nil, &e); err != nil {
+		e, err := c.Enrollment(name)
+		if err != nil {
 			return err
 		}
 		if e.Phase != phase {
@@ -152,8 +145,7 @@ func waitPhaseFor(t *testing.T, c console, name, phase string, timeout time.Dura
 
 func leaveByConsole(t *testing.T, c console) {
 	t.Helper()
-	leave := map[string]any{"confirm": spare, "timeoutSeconds": 30, "force": false}
-	if err := c.Call(http.MethodPost, clusterPath+"/nodes/"+spare+"/leave", leave, nil); err != nil {
+	if err := c.Retire(spare); err != nil {
 		t.Fatal(err)
 	}
 	waitGone(t, spare)

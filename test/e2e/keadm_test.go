@@ -38,8 +38,7 @@ func TestKeadm(t *testing.T) {
 		pasted := time.Since(start)
 		waitPhase(t, c, e.Name, "Verified")
 		t.Logf("%s: keadm ended after %.1f s, Verified after %.1f s", name, pasted.Seconds(), time.Since(start).Seconds())
-		leave := map[string]any{"confirm": name, "timeoutSeconds": 30, "force": false}
-		if err := c.Call(http.MethodPost, clusterPath+"/nodes/"+name+"/leave", leave, nil); err != nil {
+		if err := c.Retire(name); err != nil {
 			t.Fatal(err)
 		}
 		onHost(t, spare, "keadm reset edge --force")

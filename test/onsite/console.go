@@ -8,8 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"testing"
 	"time"
+
+	"github.com/edgeway-io/edgeway/test/netns/lab"
 )
 
 // Console is a client of the console's REST API.
@@ -19,7 +20,7 @@ type Console struct {
 }
 
 // SignIn opens a session with a token.
-func (s Site) SignIn(t testing.TB, token string) Console {
+func (s Site) SignIn(t lab.T, token string) Console {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {

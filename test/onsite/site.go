@@ -50,12 +50,16 @@ var CloudNodes = []string{"cp", "worker"}
 
 // Read reads the site of the work tree in which a test at test/NAME runs.
 func Read() (Site, error) {
-	var s Site
 	dir, err := os.Getwd()
 	if err != nil {
-		return s, err
+		return Site{}, err
 	}
-	s.Root = filepath.Dir(filepath.Dir(dir))
+	return ReadAt(filepath.Dir(filepath.Dir(dir)))
+}
+
+// ReadAt reads the site of a work tree.
+func ReadAt(root string) (Site, error) {
+	s := Site{Root: root}
 	b, err := os.ReadFile(filepath.Join(s.Root, ".sandbox", "site.json"))
 	if err != nil {
 		return s, fmt.Errorf("these tests need a running sandbox (make up): %w", err)
