@@ -5,15 +5,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/edgeway-io/edgeway/internal/clusters"
+	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/kubeconfig"
+	"github.com/edgeway-io/edgeway/internal/nodework"
+	"github.com/edgeway-io/edgeway/internal/observe"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
@@ -22,21 +28,63 @@ func TestExitCode(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
 		want int
+		code string
 	}{
-		{nil, ExitOK},
-		{errors.New("x"), ExitFailed},
-		{runtime.ErrNotReady, ExitFailed},
-		{usage(errors.New("x")), ExitBadInput},
-		{&settings.InvalidError{}, ExitBadInput},
-		{fmt.Errorf("cluster: %w", clusters.ErrUnknown), ExitBadInput},
-		{fmt.Errorf("x: %w", runtime.ErrConflict), ExitConflict},
-		{runtime.ErrForeign, ExitConflict},
-		{runtime.ErrNotAdmin, ExitNoPermission},
-		{fmt.Errorf("list: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", errors.New("no"))), ExitNoPermission},
-		{apierrors.NewUnauthorized("no"), ExitNoPermission},
+		{nil, ExitOK, ""},
+		{errors.New("x"), ExitFailed, "Failed"},
+		{runtime.ErrNotReady, ExitFailed, "NotReady"},
+		{usage(errors.New("x")), ExitBadInput, "Usage"},
+		{&settings.InvalidError{}, ExitBadInput, "Invalid"},
+		{enroll.Problems{{Field: "nodeIP"}}, ExitBadInput, "Invalid"},
+		{fmt.Errorf("cluster: %w", clusters.ErrUnknown), ExitBadInput, "NoSuchCluster"},
+		{kubeconfig.ErrNoCurrent, ExitBadInput, "NoContext"},
+		{kubeconfig.ErrUnreadable, ExitBadInput, "KubeconfigUnreadable"},
+		{runtime.ErrNotEnabled, ExitBadInput, "NotEnabled"},
+		{fmt.Errorf("n %w", nodework.ErrCloudNode), ExitBadInput, "Invalid"},
+		{fmt.Errorf("n %w", nodework.ErrNotOurs), ExitBadInput, "NotFromEnrollment"},
+		{observe.ErrNoWorkload, ExitBadInput, "Invalid"},
+		{fmt.Errorf("x: %w", runtime.ErrConflict), ExitConflict, "Conflict"},
+		{runtime.ErrForeign, ExitConflict, "ForeignKubeEdge"},
+		{nodework.ErrPodsLeft, ExitConflict, "DrainTimeout"},
+		{nodework.ErrCalledOff, ExitConflict, "CalledOff"},
+		{runtime.ErrNotAdmin, ExitNoPermission, "ClusterAdminRequired"},
+		{apierrors.NewConflict(schema.GroupResource{Resource: "nodes"}, "n", errors.New("x")), ExitConflict, "Conflict"},
+		{apierrors.NewNotFound(schema.GroupResource{Resource: "nodes"}, "n"), ExitFailed, "NotFound"},
+		{apierrors.NewTimeoutError("slow", 1), ExitFailed, "ClusterTimeout"},
+		{context.Canceled, ExitFailed, "Interrupted"},
+		{fmt.Errorf("list: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "", errors.New("no"))), ExitNoPermission, "Forbidden"},
+		{apierrors.NewUnauthorized("no"), ExitNoPermission, "CredentialsRejected"},
 	} {
 		if got := ExitCode(tc.err); got != tc.want {
 			t.Errorf("%v: %d, want %d", tc.err, got, tc.want)
+		}
+		if tc.err != nil && code(tc.err) != tc.code {
+			t.Errorf("%v: %s, want %s", tc.err, code(tc.err), tc.code)
+		}
+	}
+}
+
+// TestErrorsHaveRemedyAndCode: on standard error, also where a proxy answers without text.
+func TestErrorsHaveRemedyAndCode(t *testing.T) {
+	unknown := apierrors.NewGenericServerResponse(http.StatusBadGateway, "get", schema.GroupResource{Resource: "nodes"}, "edge-1", "unknown", 0, true)
+	for _, tc := range []struct {
+		err  error
+		says []string
+	}{
+		{fmt.Errorf("node c %w", nodework.ErrCloudNode), []string{"edgeway: node c is a cloud node\n", "  → choose an edge node\n", "  (Invalid)\n"}},
+		{runtime.ErrNotEnabled, []string{"  → Enable KubeEdge first.\n", "  (NotEnabled)\n"}},
+		{usage(errors.New("--tail x")), []string{"--tail x\n  → see 'edgeway --help'\n  (Usage)\n"}},
+		{fmt.Errorf("read the node: %w", unknown), []string{"HTTP status 502 came without a reason", "(get nodes edge-1)", "  (ClusterUnreachable)\n"}},
+	} {
+		root := &cobra.Command{Use: "edgeway", SilenceUsage: true, SilenceErrors: true, RunE: func(*cobra.Command, []string) error { return tc.err }}
+		var errs bytes.Buffer
+		root.SetErr(&errs)
+		root.SetArgs([]string{})
+		Execute(context.Background(), root)
+		for _, want := range tc.says {
+			if !strings.Contains(errs.String(), want) || strings.Contains(errs.String(), "unknown") {
+				t.Errorf("%v: %q is not in %q", tc.err, want, errs.String())
+			}
 		}
 	}
 }

@@ -7,15 +7,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
-	"github.com/edgeway-io/edgeway/internal/kubeconfig"
-	"github.com/edgeway-io/edgeway/internal/nodework"
-	"github.com/edgeway-io/edgeway/internal/observe"
-	"github.com/edgeway-io/edgeway/internal/runtime"
-	"github.com/edgeway-io/edgeway/internal/settings"
+	"github.com/edgeway-io/edgeway/internal/errcat"
+	"github.com/edgeway-io/edgeway/internal/errcat/kubecode"
 )
 
 // Exit codes, documented in the help of the root command.
@@ -28,7 +23,7 @@ const (
 )
 
 // errUsage marks errors of the command line itself.
-var errUsage = errors.New("wrong usage")
+var errUsage = errcat.New("Usage", "wrong usage")
 
 // usage wraps an error of the command line.
 func usage(err error) error { return fmt.Errorf("%w: %w", errUsage, err) }
@@ -41,27 +36,48 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// ExitCode maps an error to the exit code of the process.
-func ExitCode(err error) int {
-	switch {
-	case err == nil:
-		return ExitOK
-	case errors.Is(err, errUsage), errors.Is(err, settings.ErrInvalid), errors.Is(err, clusters.ErrUnknown),
-		errors.Is(err, clusters.ErrNoClusters), errors.Is(err, kubeconfig.ErrNoCurrent), errors.Is(err, kubeconfig.ErrUnreadable),
-		errors.Is(err, observe.ErrNoWorkload), errors.Is(err, runtime.ErrNotEnabled), errors.Is(err, enroll.ErrInvalid),
-		errors.Is(err, nodework.ErrCloudNode), errors.Is(err, nodework.ErrNotOurs), errors.Is(err, nodework.ErrEdgeLabel), errors.Is(err, nodework.ErrNoTaint):
-		return ExitBadInput
-	case errors.Is(err, runtime.ErrConflict), errors.Is(err, runtime.ErrForeign), errors.Is(err, nodework.ErrPodsLeft), errors.Is(err, nodework.ErrCalledOff):
-		return ExitConflict
-	case errors.Is(err, runtime.ErrNotAdmin), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-		return ExitNoPermission
-	default:
-		return ExitFailed
+// code is the catalog's code of an error.
+func code(err error) string {
+	var own *errcat.Error
+	if errors.As(err, &own) {
+		return own.Code
 	}
+	if enroll.Absent(err) {
+		return "NotEnabled"
+	}
+	switch answer := kubecode.Code(err); answer {
+	case "":
+	case "TokenRejected":
+		return "CredentialsRejected"
+	default:
+		return answer
+	}
+	return errcat.Code(err)
+}
+
+// ExitCode is the exit code of the process, which the catalog knows.
+func ExitCode(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	entry, _ := errcat.Find(code(err))
+	return entry.ExitEdgeway()
+}
+
+// remedy is what to do about err; empty where its message says so.
+func remedy(err error) string {
+	var own *errcat.Error
+	if errors.As(err, &own) {
+		return errcat.Remedy(err)
+	}
+	if entry, ok := errcat.Find(code(err)); ok && !entry.InMessage {
+		return entry.Remedy
+	}
+	return ""
 }
 
 // Execute runs the command line and returns the exit code. Errors go to the
-// root's standard error.
+// root's standard error, with remedy and code.
 func Execute(ctx context.Context, root *cobra.Command) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -70,9 +86,14 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	if strings.HasPrefix(err.Error(), "unknown command") {
 		err = usage(err)
 	}
-	fmt.Fprintln(root.ErrOrStderr(), "edgeway:", err)
-	if errors.Is(err, errUsage) {
-		fmt.Fprintf(root.ErrOrStderr(), "See '%s --help'.\n", cmd.CommandPath())
+	w := root.ErrOrStderr()
+	fmt.Fprintln(w, "edgeway:", kubecode.Message(err))
+	if text := remedy(err); text != "" {
+		fmt.Fprintln(w, "  →", text)
 	}
+	if errors.Is(err, errUsage) {
+		fmt.Fprintf(w, "  → see '%s --help'\n", cmd.CommandPath())
+	}
+	fmt.Fprintf(w, "  (%s)\n", code(err))
 	return ExitCode(err)
 }

@@ -13,11 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/observe"
 )
 
 // errLogEnded: a log was not read to its end.
-var errLogEnded = errors.New("the log could not be read")
+var errLogEnded = errcat.New("LogIncomplete", "the log could not be read")
 
 // logsOptions are the flags of "edgeway logs".
 type logsOptions struct {

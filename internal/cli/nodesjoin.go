@@ -17,12 +17,13 @@ import (
 	"github.com/edgeway-io/edgeway/internal/edge/console"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/nodework"
 	"github.com/edgeway-io/edgeway/internal/runtime"
 )
 
 // errNotJoined: the device did not become a node in time.
-var errNotJoined = errors.New("the device has not joined")
+var errNotJoined = errcat.New("DeviceNotJoined", "the device has not joined")
 
 // joinOptions are the flags of "edgeway nodes join".
 type joinOptions struct {
@@ -193,7 +194,7 @@ func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *ru
 	case status.Settings == nil:
 		return "", runtime.ErrNotEnabled
 	case !status.Settings.CloudHub.HTTPS.Enable:
-		return "", usage(errors.New("HTTPS of CloudHub is off, so no device can get a certificate: switch it on with edgeway configure"))
+		return "", errcat.New("NoHTTPS", "HTTPS of CloudHub is off, so no device can get a certificate")
 	}
 	o.request.CloudCore = enroll.CloudCoreOf(*status.Settings)
 	if !status.Settings.CloudStream.Enable {

@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/observe"
 	"github.com/edgeway-io/edgeway/internal/samples"
 )
@@ -75,7 +76,7 @@ func topNodes(ctx context.Context, c topClients, o *topOptions) (table, error) {
 func topPods(ctx context.Context, c topClients, o *topOptions) (table, error) {
 	usages, none := observe.PodUsages(ctx, c.metrics, c.namespace, o.selector)
 	if none != nil {
-		return table{}, fmt.Errorf("usage of pods: %s: %s", none.Cause, none.Message)
+		return table{}, errcat.Errorf("FiguresMissing", "usage of pods: %s: %s", none.Cause, none.Message)
 	}
 	t := table{head: []string{"NAMESPACE", "NAME", "CPU(cores)", "MEMORY(bytes)"}, full: usages}
 	for _, u := range usages {

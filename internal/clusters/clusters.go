@@ -3,10 +3,10 @@
 package clusters
 
 import (
-	"errors"
-
 	"golang.org/x/oauth2"
 	"k8s.io/client-go/rest"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Cluster is one Kubernetes cluster.
@@ -82,11 +82,11 @@ type Clusters interface {
 // Errors of this package.
 var (
 	// ErrUnknown means that there is no cluster of the name.
-	ErrUnknown = errors.New("unknown cluster")
+	ErrUnknown = errcat.New("NoSuchCluster", "unknown cluster")
 	// ErrSystemUser means that the user's name belongs to one cluster's own components.
-	ErrSystemUser = errors.New("a system user of one cluster is nobody on another")
+	ErrSystemUser = errcat.New("SystemUser", "system: users are not forwarded to other clusters")
 	// ErrRefused means that a stored kubeconfig is broken or holds what is not accepted.
-	ErrRefused = errors.New("kubeconfig refused")
+	ErrRefused = errcat.New("KubeconfigRefused", "kubeconfig refused")
 	// ErrNoClusters means that a kubeconfig has no usable context.
-	ErrNoClusters = errors.New("no clusters")
+	ErrNoClusters = errcat.New("NoContext", "no clusters")
 )

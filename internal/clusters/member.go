@@ -1,7 +1,6 @@
 package clusters
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/kubeconfig"
 )
 
@@ -106,7 +106,7 @@ func refuse(list, name, field, why, remedy string) error {
 
 // errRedirected: an apiserver never redirects; whoever answers so would send the
 // console, and what it carries, to a place of his own choice.
-var errRedirected = errors.New("the cluster answered with a redirect, which is not followed")
+var errRedirected = errcat.New("ClusterRedirected", "the cluster answered with a redirect, which is not followed")
 
 type noRedirects struct{ next http.RoundTripper }
 

@@ -1,8 +1,9 @@
 package enroll
 
 import (
-	"fmt"
 	"net/netip"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // SuggestAddress returns the first address of the pool that taken does not hold.
@@ -22,5 +23,5 @@ func SuggestAddress(pool netip.Prefix, taken func(netip.Addr) bool) (netip.Addr,
 		}
 		a = next
 	}
-	return netip.Addr{}, fmt.Errorf("no free address in pool %s: enlarge it, or retire edge nodes", pool)
+	return netip.Addr{}, errcat.Errorf("AddressPoolEmpty", "no free address in pool %s", pool)
 }

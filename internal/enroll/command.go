@@ -13,6 +13,7 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 //go:embed install.sh
@@ -86,13 +87,13 @@ func (p CommandParams) check() (string, error) {
 	u, err := url.Parse(p.ConsoleURL)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		(u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname()))) {
-		return "", fmt.Errorf("console URL %q is not usable for joining: give https://HOST[:PORT] as devices reach it", p.ConsoleURL)
+		return "", errcat.Errorf("Invalid", "console URL %q is not usable for joining: give https://HOST[:PORT] as devices reach it", p.ConsoleURL)
 	}
 	if p.Pin != "" && !pinPattern.MatchString(p.Pin) {
-		return "", fmt.Errorf("pin %q is not sha256//BASE64 of 32 bytes", p.Pin)
+		return "", errcat.Errorf("Invalid", "pin %q is not sha256//BASE64 of 32 bytes", p.Pin)
 	}
 	if !sha256Pattern.MatchString(p.EdgectlSHA256) {
-		return "", fmt.Errorf("edgectl's SHA-256 %q is not 64 hex digits: does the console have edgectl for this architecture?", p.EdgectlSHA256)
+		return "", errcat.Errorf("Invalid", "edgectl's SHA-256 %q is not 64 hex digits: does the console have edgectl for this architecture?", p.EdgectlSHA256)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }

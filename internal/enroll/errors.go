@@ -1,11 +1,11 @@
 package enroll
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Refusals of a redemption. Each is a *wire.Error and can be sent as it is;
@@ -28,7 +28,7 @@ var (
 )
 
 // ErrInvalid is wrapped by Problems.
-var ErrInvalid = errors.New("invalid enrolment")
+var ErrInvalid = errcat.New("Invalid", "invalid enrolment")
 
 // Problem is one thing wrong with a Request.
 type Problem struct {

@@ -3,7 +3,6 @@ package enroll
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -13,10 +12,11 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll/token"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNoToken is wrapped when edge-watcher gives no join token for an enrolment.
-var ErrNoToken = errors.New("no join token")
+var ErrNoToken = errcat.New("NoToken", "no join token")
 
 // JoinToken is KubeEdge's own token.
 type JoinToken struct {

@@ -4,7 +4,6 @@
 package kubeconfig
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,20 +12,22 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Errors of this package.
 var (
 	// ErrUnreadable means that a file is missing or is no kubeconfig.
-	ErrUnreadable = errors.New("kubeconfig cannot be read")
+	ErrUnreadable = errcat.New("KubeconfigUnreadable", "kubeconfig cannot be read")
 	// ErrNoContexts means that there is no context to choose from.
-	ErrNoContexts = errors.New("kubeconfig has no context")
+	ErrNoContexts = errcat.New("NoContext", "kubeconfig has no context")
 	// ErrNoCurrent means that current-context is missing or names no context.
-	ErrNoCurrent = errors.New("kubeconfig has no current context")
+	ErrNoCurrent = errcat.New("NoContext", "kubeconfig has no current context")
 	// ErrUnknownContext means that there is no context of that name.
-	ErrUnknownContext = errors.New("unknown context")
+	ErrUnknownContext = errcat.New("UnknownContext", "unknown context")
 	// ErrBroken means that a context cannot be used.
-	ErrBroken = errors.New("context cannot be used")
+	ErrBroken = errcat.New("ContextBroken", "context cannot be used")
 )
 
 // DefaultNamespace is that of a context that names none.
@@ -92,13 +93,13 @@ func missing(config *api.Config, name string) error {
 	cluster := config.Clusters[context.Cluster]
 	switch {
 	case context.Cluster == "":
-		return errors.New("names no cluster: set its cluster")
+		return errcat.New("ContextBroken", "names no cluster: set its cluster")
 	case cluster == nil:
-		return fmt.Errorf("names cluster %q, which is not there: add the cluster or remove the context", context.Cluster)
+		return errcat.Errorf("ContextBroken", "names cluster %q, which is not there: add the cluster or remove the context", context.Cluster)
 	case cluster.Server == "":
-		return fmt.Errorf("uses cluster %q, which has no server: add its address", context.Cluster)
+		return errcat.Errorf("ContextBroken", "uses cluster %q, which has no server: add its address", context.Cluster)
 	case context.AuthInfo != "" && config.AuthInfos[context.AuthInfo] == nil:
-		return fmt.Errorf("names user %q, which is not there: add the user or remove the context", context.AuthInfo)
+		return errcat.Errorf("ContextBroken", "names user %q, which is not there: add the user or remove the context", context.AuthInfo)
 	}
 	return nil
 }

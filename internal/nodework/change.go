@@ -15,17 +15,18 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNotOurs is wrapped when a label or taint is to be taken off that the node does
 // not have from its enrolment.
-var ErrNotOurs = errors.New("is not from the node's enrolment")
+var ErrNotOurs = errcat.New("NotFromEnrollment", "is not from the node's enrollment").Fix("choose one that the enrollment gave")
 
 // ErrEdgeLabel is wrapped when the edge label is to be taken off.
-var ErrEdgeLabel = errors.New("makes the node an edge node and stays; let the node leave instead")
+var ErrEdgeLabel = errcat.New("Invalid", "makes the node an edge node and stays").At("labels").Fix("let the node leave instead")
 
 // ErrNoTaint is wrapped when a taint is to be taken off that the Node does not have.
-var ErrNoTaint = errors.New("is not on the node")
+var ErrNoTaint = errcat.New("Invalid", "is not on the node").At("taints").Fix("see which taints the node has now: they may have changed")
 
 // Cordon says whether new pods may be scheduled onto an edge node.
 func (c Clients) Cordon(ctx context.Context, node string, cordoned bool) error {

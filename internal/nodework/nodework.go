@@ -9,7 +9,6 @@ package nodework
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,19 +19,20 @@ import (
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 var (
 	// ErrNoEnrollment: the node did not join through an enrolment of ours.
-	ErrNoEnrollment = errors.New("no enrolment has this node")
+	ErrNoEnrollment = errcat.New("NotFound", "no enrollment has this node")
 	// ErrCloudNode is wrapped when the node has no edge label: nothing here touches one.
-	ErrCloudNode = errors.New("is a cloud node")
+	ErrCloudNode = errcat.New("Invalid", "is a cloud node").At("node").Fix("choose an edge node")
 	// ErrPodsLeft is wrapped when pods are still on the node after the deadline.
-	ErrPodsLeft = errors.New("pods are still on the node")
+	ErrPodsLeft = errcat.New("DrainTimeout", "pods are still on the node").Fix("end the pods, or force it")
 	// ErrStalled is wrapped when edge-watcher has not retired a node in time.
-	ErrStalled = errors.New("has not left in time")
+	ErrStalled = errcat.New("LeaveStalled", "has not left in time").Fix("remove what keeps it, then retire the node again")
 	// ErrCalledOff is wrapped when a retirement is given up by setting another state.
-	ErrCalledOff = errors.New("the retirement was called off")
+	ErrCalledOff = errcat.New("CalledOff", "the retirement was called off").Fix("retire the node again if it is to leave")
 )
 
 // Clients reach one cluster as one person.

@@ -18,10 +18,12 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNoProgram: the container's image lacks the program that was to be run.
-var ErrNoProgram = errors.New("the container has no such program")
+var ErrNoProgram = errcat.New("NoProgram", "the container has no such program").Fix("choose another shell or a command that the image has")
 
 // ExecOptions choose a program to run in a container, on a terminal.
 type ExecOptions struct {

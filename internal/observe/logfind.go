@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,10 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNoWorkload: a workload's kind is none that has pods.
-var ErrNoWorkload = errors.New("not a workload")
+var ErrNoWorkload = errcat.New("Invalid", "not a workload").At("workload").Fix("for example Deployment/web")
 
 // LogPick chooses logs: those of one pod, of a workload's pods, or of the pods that
 // a label selector matches.

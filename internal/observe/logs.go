@@ -14,11 +14,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNoAnswer means that the node did not answer in time. On an edge node this is
 // what a broken or black-holed tunnel looks like.
-var ErrNoAnswer = errors.New("the node gave no answer in time")
+var ErrNoAnswer = errcat.New("NodeUnreachable", "the node gave no answer in time")
 
 // openTimeout bounds the wait for a log's first byte of header. kube-apiserver
 // itself would wait 30 s for a node that drops packets.

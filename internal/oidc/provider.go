@@ -6,7 +6,6 @@ package oidc
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -17,6 +16,8 @@ import (
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // callLimit bounds one request to the issuer.
@@ -25,15 +26,15 @@ const callLimit = 10 * time.Second
 // Errors of this package.
 var (
 	// ErrConfig means that a setting cannot be used.
-	ErrConfig = errors.New("OIDC settings")
+	ErrConfig = errcat.New("OIDCSettings", "OIDC settings")
 	// ErrUnreachable means that the issuer did not answer, or not as an issuer does.
-	ErrUnreachable = errors.New("the OIDC issuer cannot be reached")
+	ErrUnreachable = errcat.New("IssuerUnreachable", "the OIDC issuer cannot be reached")
 	// ErrDenied means that the issuer, or the person, said no.
-	ErrDenied = errors.New("the OIDC issuer denied the sign-in")
+	ErrDenied = errcat.New("IssuerDenied", "the OIDC issuer denied the sign-in")
 	// ErrInvalid means that an answer does not belong to this sign-in or is forged.
-	ErrInvalid = errors.New("the OIDC issuer's answer is not valid")
+	ErrInvalid = errcat.New("IssuerAnswer", "the OIDC issuer's answer is not valid")
 	// ErrClaims means that the identity token does not name a user who may sign in.
-	ErrClaims = errors.New("the OIDC identity token names no user")
+	ErrClaims = errcat.New("IssuerClaims", "the OIDC identity token names no user")
 )
 
 // Config of a Provider.

@@ -2,15 +2,16 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNotAdmin: the user is not cluster-admin of this cluster.
-var ErrNotAdmin = errors.New("not a cluster-admin of this cluster")
+var ErrNotAdmin = errcat.New("ClusterAdminRequired", "not a cluster-admin of this cluster")
 
 // RequireAdmin asks the cluster whether the user may do everything there. Every
 // verb that changes something asks first: with fewer rights an installation

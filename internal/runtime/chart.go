@@ -15,6 +15,7 @@ import (
 	release "helm.sh/helm/v4/pkg/release/v1"
 
 	"github.com/edgeway-io/edgeway/charts"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -76,7 +77,7 @@ func render(chart *chartv2.Chart, s settings.Settings, kubernetes string) (strin
 	}
 	rel, ok := done.(*release.Release)
 	if !ok {
-		return "", fmt.Errorf("render chart: unexpected release type %T", done)
+		return "", errcat.Errorf("ChartBroken", "render chart: unexpected release type %T", done)
 	}
 	return manifests(rel), nil
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 var crdResource = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
@@ -142,5 +144,5 @@ func storedResource(object *unstructured.Unstructured) (schema.GroupVersionResou
 			return schema.GroupVersionResource{Group: crd.Spec.Group, Version: v.Name, Resource: crd.Spec.Names.Plural}, nil
 		}
 	}
-	return schema.GroupVersionResource{}, fmt.Errorf("CRD %s stores no version", object.GetName())
+	return schema.GroupVersionResource{}, errcat.Errorf("Failed", "CRD %s stores no version", object.GetName())
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -91,5 +92,5 @@ func (r *Runtime) renderService(s settings.Settings) (*corev1.Service, error) {
 		}
 		return service, nil
 	}
-	return nil, fmt.Errorf("the chart renders no Service %s", serviceCloudCore)
+	return nil, errcat.Errorf("ChartBroken", "the chart renders no Service %s", serviceCloudCore)
 }

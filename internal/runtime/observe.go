@@ -13,6 +13,8 @@ import (
 	"helm.sh/helm/v4/pkg/storage/driver"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // State of KubeEdge on a cluster.
@@ -75,7 +77,7 @@ func lastRelease(cfg *action.Configuration) (*release.Release, error) {
 func asRelease(found helmrelease.Releaser) (*release.Release, error) {
 	rel, ok := found.(*release.Release)
 	if !ok {
-		return nil, fmt.Errorf("release %s has a format of another helm: %T", ReleaseName, found)
+		return nil, errcat.Errorf("ReleaseUnreadable", "release %s has a format of another helm: %T", ReleaseName, found)
 	}
 	return rel, nil
 }

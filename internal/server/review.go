@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 )
 
 // errStoredCredentials: a member cluster does not accept what the console has stored for it.
-var errStoredCredentials = errors.New("the cluster does not accept the credentials that are stored for it")
+var errStoredCredentials = errcat.New("KubeconfigRejected", "the cluster does not accept the credentials that are stored for it")
 
 // reviewAll asks the host cluster about the token of every session.
 func (s *Server) reviewAll(ctx context.Context) {

@@ -3,13 +3,13 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/tlsconfig"
 )
@@ -21,7 +21,7 @@ const (
 )
 
 // ErrPlainHTTP: plain HTTP was asked for on an address that others can reach.
-var ErrPlainHTTP = errors.New("plain HTTP is served on loopback addresses only")
+var ErrPlainHTTP = errcat.New("Usage", "plain HTTP is served on loopback addresses only")
 
 // Listen opens the console's socket: TLS with certs, or plain HTTP on a loopback address
 // when certs is nil. Connections are limited in number, those of trusted proxies only

@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -70,11 +72,11 @@ func ownKey(path string) (*ecdsa.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(raw)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM key: remove it to have a new one made (join commands already given out then fail)", path)
+		return nil, errcat.Errorf("ConsoleKey", "%s holds no PEM key: remove it to have a new one made (join commands already given out then fail)", path)
 	}
 	key, err := x509.ParseECPrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("read the console's key %s: %w", path, err)
+		return nil, errcat.Errorf("ConsoleKey", "read the console's key %s: %w; remove it to have a new one made (join commands already given out then fail)", path, err)
 	}
 	return key, nil
 }

@@ -1,9 +1,10 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Problem is one thing wrong with settings: which field, what value, why, and
@@ -41,7 +42,7 @@ func (p Problem) String() string {
 }
 
 // ErrInvalid is wrapped by every *InvalidError.
-var ErrInvalid = errors.New("invalid settings")
+var ErrInvalid = errcat.New("Invalid", "invalid settings")
 
 // InvalidError carries the problems that keep settings from being applied.
 type InvalidError struct{ Problems []Problem }

@@ -1,14 +1,15 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNoVersion is returned when the settings do not tell KubeEdge's version.
-var ErrNoVersion = errors.New("the settings do not tell the version of KubeEdge")
+var ErrNoVersion = errcat.New("NoKubeEdgeVersion", "the settings do not tell the version of KubeEdge")
 
 // kubeEdgeVersion is how KubeEdge numbers its releases.
 var kubeEdgeVersion = regexp.MustCompile(`^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$`)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,17 +20,14 @@ import (
 	"github.com/edgeway-io/edgeway/internal/edge/device"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
-// Exit codes of edgectl. docs/user-guide.md promises them to scripts; the installer
-// adds 5 for an edgectl that could not be fetched.
+// Exit codes that are not the catalog's. The installer adds 5 for an edgectl that could
+// not be fetched.
 const (
-	exitOK        = 0
-	exitFailed    = 1
-	exitUsage     = 2
-	exitPreflight = 3
-	// exitNotThere: the device has joined, but is not as far as --wait asks.
-	exitNotThere = 4
+	exitOK     = 0
+	exitFailed = 1
 )
 
 // mask of the files that edgectl makes: EdgeCore and people must be able to read what
@@ -37,7 +35,15 @@ const (
 const mask = 0o022
 
 // errUsage is wrapped by everything that the caller typed wrong.
-var errUsage = errors.New("usage")
+var errUsage = errcat.New("Usage", "usage")
+
+// usage makes err one of the command line; nil stays nil.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errUsage, err)
+}
 
 // Main runs edgectl and returns its exit code.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -53,22 +59,37 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
+	if strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+		err = usage(err)
+	}
 	fmt.Fprintln(stderr, "edgectl: error:", err)
-	var w *wire.Error
-	if errors.As(err, &w) && w.Remedy != "" {
-		fmt.Fprintln(stderr, "  →", w.Remedy)
+	code, remedy := explain(err)
+	if remedy != "" {
+		fmt.Fprintln(stderr, "  →", remedy)
 	}
-	switch {
-	case errors.Is(err, errUsage):
-		return exitUsage
-	case errors.Is(err, device.ErrSpent):
-		return exitFailed // whatever it was, the code cannot be used again
-	case errors.Is(err, device.ErrPreflight):
-		return exitPreflight
-	case errors.Is(err, device.ErrNotThere):
-		return exitNotThere
+	fmt.Fprintf(stderr, "  (%s)\n", code)
+	return exitCode(err)
+}
+
+// explain gives an error's code and what to do about it. What the console refused has
+// both from the console.
+func explain(err error) (code, remedy string) {
+	var refused *wire.Error
+	if errors.As(err, &refused) {
+		return refused.Code, refused.Remedy
 	}
-	return exitFailed
+	return errcat.Code(err), errcat.Remedy(err)
+}
+
+// exitCode is the catalog's. Whatever went wrong after the code was spent, the device
+// has not joined and the code is of no more use.
+func exitCode(err error) int {
+	var refused *wire.Error
+	if errors.Is(err, device.ErrSpent) || errors.As(err, &refused) {
+		return exitFailed
+	}
+	entry, _ := errcat.Find(errcat.Code(err))
+	return entry.ExitEdgectl()
 }
 
 // common holds what every command needs.
@@ -88,11 +109,15 @@ func root() *cobra.Command {
 			c.cmd = cmd
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	cmd.PersistentFlags().StringVar(&c.root, "root", "/", "root directory to work under")
 	// For trials only: the service still runs in the real system.
 	_ = cmd.PersistentFlags().MarkHidden("root") // fails only for a flag that does not exist
 	cmd.AddCommand(c.preflight(), c.join(), c.status(), c.logs(), c.leave(), c.start(), c.supervise())
+	for _, sub := range cmd.Commands() {
+		check := sub.Args
+		sub.Args = func(cmd *cobra.Command, args []string) error { return usage(check(cmd, args)) }
+	}
 	return cmd
 }
 

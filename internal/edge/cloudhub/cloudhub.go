@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,13 +18,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrCAHash is wrapped when CloudHub shows another CA than the token is of.
-var ErrCAHash = errors.New("CloudHub's CA is not the one that this join token is of")
+var ErrCAHash = errcat.New("CloudHubCA", "CloudHub's CA is not the one that this join token is of")
 
 // ErrToken is wrapped when CloudHub refuses the token.
-var ErrToken = errors.New("CloudHub refused the join token")
+var ErrToken = errcat.New("CloudHubToken", "CloudHub refused the join token")
 
 const (
 	maxAnswer = 1 << 20
@@ -46,7 +47,7 @@ type Client struct {
 func New(host string, port int, token string) (*Client, error) {
 	hash, jwt, ok := strings.Cut(token, ".")
 	if raw, err := hex.DecodeString(hash); !ok || err != nil || len(raw) != sha256.Size || jwt == "" {
-		return nil, errors.New("the join token is not usable: it does not begin with the CA's hash; get a new one from the console")
+		return nil, errcat.New("CloudHubToken", "the join token is not usable: it does not begin with the CA's hash").Fix("get a new one from the console")
 	}
 	return &Client{base: "https://" + net.JoinHostPort(host, strconv.Itoa(port)), caHash: strings.ToLower(hash), token: jwt,
 		dial: 10 * time.Second, timeout: timeout}, nil
@@ -65,7 +66,7 @@ func (c *Client) Certificate(ctx context.Context, nodeName string, csrPEM []byte
 	}
 	block, _ := pem.Decode(csrPEM)
 	if block == nil {
-		return nil, nil, errors.New("the certificate request is not PEM")
+		return nil, nil, errcat.New("JoinRecordUnreadable", "the certificate request is not PEM")
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
@@ -107,7 +108,7 @@ func (c *Client) ca(ctx context.Context) ([]byte, error) {
 
 func signedBy(s tls.ConnectionState, roots *x509.CertPool) error {
 	if len(s.PeerCertificates) == 0 {
-		return errors.New("CloudHub showed no certificate")
+		return errcat.New("CloudHubAnswer", "CloudHub showed no certificate")
 	}
 	_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	return err
@@ -134,7 +135,7 @@ func (c *Client) do(req *http.Request, verify func(tls.ConnectionState) error) (
 	case http.StatusUnauthorized:
 		return nil, fmt.Errorf("%w: %s; get a new bundle or token from the console", ErrToken, firstLine(body))
 	}
-	return nil, fmt.Errorf("CloudHub answered %s: %s", res.Status, firstLine(body))
+	return nil, errcat.Errorf("CloudHubAnswer", "CloudHub answered %s: %s", res.Status, firstLine(body))
 }
 
 func firstLine(body []byte) string {

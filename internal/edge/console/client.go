@@ -22,13 +22,14 @@ import (
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrPin is wrapped when the server that answers has another key than the pinned one.
-var ErrPin = errors.New("the server's key is not the pinned one")
+var ErrPin = errcat.New("PinMismatch", "the server's key is not the pinned one")
 
 // ErrChecksum is wrapped when a download is not what was promised.
-var ErrChecksum = errors.New("checksum does not match")
+var ErrChecksum = errcat.New("ChecksumMismatch", "checksum does not match")
 
 // Client talks to one console.
 type Client struct {
@@ -44,15 +45,15 @@ var pinPattern = regexp.MustCompile(`^sha256//[A-Za-z0-9+/]{43}=$`)
 func New(server, pin string) (*Client, error) {
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("--server %q is not a console's address: give https://HOST[:PORT]", server)
+		return nil, errcat.Errorf("Usage", "--server %q is not a console's address: give https://HOST[:PORT]", server)
 	}
 	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return nil, fmt.Errorf("--server %q: a join code is not sent unencrypted; give https://HOST[:PORT]", server)
+		return nil, errcat.Errorf("Usage", "--server %q: a join code is not sent unencrypted; give https://HOST[:PORT]", server)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if pin != "" {
 		if !pinPattern.MatchString(pin) {
-			return nil, fmt.Errorf("--pin %q is not sha256//BASE64 of 32 bytes", pin)
+			return nil, errcat.Errorf("Usage", "--pin %q is not sha256//BASE64 of 32 bytes", pin)
 		}
 		// The chain is left unchecked because the pin says more: exactly this key.
 		config.InsecureSkipVerify = true
@@ -130,7 +131,7 @@ func (c *Client) SHA256(ctx context.Context, path string) (string, error) {
 	defer res.Body.Close()
 	sum := res.Header.Get(wire.HeaderSHA256)
 	if res.StatusCode != http.StatusOK || sum == "" {
-		return "", fmt.Errorf("the console has no %s (%s)", path, res.Status)
+		return "", errcat.Errorf("NoDownload", "the console has no %s (%s)", path, res.Status)
 	}
 	return sum, nil
 }
@@ -138,7 +139,7 @@ func (c *Client) SHA256(ctx context.Context, path string) (string, error) {
 // Download copies a file of the console to w and fails unless its SHA-256 is sum.
 func (c *Client) Download(ctx context.Context, path, sum string, w io.Writer) error {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
-		return fmt.Errorf("the console names %q for download, which is no path on it", path)
+		return errcat.Errorf("ConsoleAnswer", "the console names %q for download, which is no path on it", path)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
@@ -188,7 +189,7 @@ func (c *Client) do(req *http.Request, out any) error {
 		return refusal(res)
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, wire.MaxBody)).Decode(out); err != nil {
-		return fmt.Errorf("reading the console's answer: %w", err)
+		return errcat.Errorf("ConsoleAnswer", "reading the console's answer: %w", err)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // DefaultEndpoint is containerd's.
@@ -34,7 +36,7 @@ func Dial(endpoint string) (*Client, error) {
 		endpoint = DefaultEndpoint
 	}
 	if !strings.HasPrefix(endpoint, "unix:///") {
-		return nil, fmt.Errorf("container runtime endpoint %q: only unix:///path/to/socket is spoken", endpoint)
+		return nil, errcat.Errorf("RuntimeEndpoint", "container runtime endpoint %q: only unix:///path/to/socket is spoken", endpoint)
 	}
 	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

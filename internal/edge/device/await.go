@@ -2,7 +2,6 @@ package device
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,14 +9,15 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/edge/edgelog"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // errNotRegistered: EdgeCore runs, but the cluster has not seen the node.
-var errNotRegistered = errors.New("the node has not registered in time")
+var errNotRegistered = errcat.New("NotRegistered", "the node has not registered in time")
 
 // ErrNotThere is wrapped when the node registered, but did not get as far as was
 // asked for. The join stays.
-var ErrNotThere = errors.New("the node has joined, but is not as far as was asked for")
+var ErrNotThere = errcat.New("NotArrived", "the node has joined, but is not as far as was asked for")
 
 // Phases that a join can wait for, in order.
 var phases = []string{"CodeUsed", "CertificateIssued", "Registered", "Ready", "TunnelUp", "Verified"}
@@ -75,7 +75,7 @@ func (o *consoleOrigin) arrive(ctx context.Context, r *joining) error {
 // a failure is no reason to tear it down.
 func (r *joining) settle(s *wire.Status) (done bool, err error) {
 	if s.Phase == "Refused" || s.Phase == "Retired" || s.Phase == "Expired" {
-		return true, fmt.Errorf("the enrollment is %s: create a new one in the console", s.Phase)
+		return true, errcat.Errorf("EnrollmentOver", "the enrollment is %s: create a new one in the console", s.Phase)
 	}
 	if reached(s.Phase, "Registered") && !r.journal.Complete {
 		if err := r.complete(); err != nil {

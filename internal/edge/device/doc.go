@@ -2,7 +2,6 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,19 +9,20 @@ import (
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/edge/preflight"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrPreflight is wrapped when the device cannot join.
-var ErrPreflight = errors.New("this device cannot join yet")
+var ErrPreflight = errcat.New("PreflightFailed", "this device cannot join yet")
 
 // ErrOtherNode is returned when the device has joined under another name already.
-var ErrOtherNode = errors.New("this device has joined already: run edgectl leave first")
+var ErrOtherNode = errcat.New("OtherNode", "this device has joined already: run edgectl leave first")
 
 // ErrInterrupted is wrapped when the join was ended from outside.
-var ErrInterrupted = errors.New("the join was interrupted")
+var ErrInterrupted = errcat.New("Interrupted", "the join was interrupted")
 
 // ErrSpent is joined to what failed after the code was redeemed.
-var ErrSpent = errors.New("the join code is used up: give this join up in the console and begin again there")
+var ErrSpent = errcat.New("CodeSpent", "the join code is used up: give this join up in the console and begin again there")
 
 // PreflightError carries the failed probes.
 type PreflightError struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // JoinOptions are join's arguments.
@@ -213,17 +214,17 @@ func (r *joining) redeem(ctx context.Context) error {
 func (r *joining) verify(ctx context.Context) error {
 	pair, err := tls.X509KeyPair([]byte(r.granted.Certificate), r.key)
 	if err != nil {
-		return fmt.Errorf("the certificate does not fit the key: %w", err)
+		return errcat.Errorf("DeviceCertificate", "the certificate does not fit the key: %w", err)
 	}
 	if pair.Leaf.Subject.CommonName != pki.CommonName(r.lookup.NodeName) {
-		return fmt.Errorf("the certificate is for %q, not for %q", pair.Leaf.Subject.CommonName, pki.CommonName(r.lookup.NodeName))
+		return errcat.Errorf("DeviceCertificate", "the certificate is for %q, not for %q", pair.Leaf.Subject.CommonName, pki.CommonName(r.lookup.NodeName))
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(r.granted.CA)) {
-		return errors.New("the console sent no usable certificate authority")
+		return errcat.New("DeviceCertificate", "the console sent no usable certificate authority")
 	}
 	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
-		return fmt.Errorf("the certificate is not usable: %w%s", err, clockRemedy(err))
+		return errcat.Errorf("DeviceCertificate", "the certificate is not usable: %w%s", err, clockRemedy(err))
 	}
 	f := r.facts(true)
 	f.CA = []byte(r.granted.CA)

@@ -14,6 +14,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/edge/journal"
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/edge/service"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 )
 
 // ErrLeft is wrapped when the device has left and something is still on it.
-var ErrLeft = errors.New("the device has left, but something is left on it")
+var ErrLeft = errcat.New("LeftBehind", "the device has left, but something is left on it")
 
 // left is what could not be removed, why, and how to remove it by hand.
 type left struct {
@@ -59,9 +60,6 @@ func (d *Device) Leave(ctx context.Context, force bool) error {
 	if errors.Is(err, journal.ErrRecord) && force {
 		d.say("%v: everything at the usual places is removed", err)
 		j, err = journal.Assume(d.At, service.Detect(d.At).Name()), nil
-	}
-	if errors.Is(err, journal.ErrRecord) {
-		return fmt.Errorf("%w; edgectl leave --force removes what a join puts at the usual places", err)
 	}
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/edge/sockets"
 	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // bundleOrigin joins with what is in an offline bundle, and with CloudHub alone.
@@ -36,7 +37,7 @@ func (o *bundleOrigin) lookup(context.Context) (*wire.Lookup, error) { return &o
 
 func (o *bundleOrigin) certificate(ctx context.Context, nodeName string, csrPEM []byte) (*grant, error) {
 	if now := time.Now(); now.After(o.bundle.Expires) {
-		return nil, fmt.Errorf("the bundle's join token expired at %s (this device's clock says %s): get a new bundle from the console",
+		return nil, errcat.Errorf("BundleExpired", "the bundle's join token expired at %s (this device's clock says %s): get a new bundle from the console",
 			o.bundle.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	ca, cert, err := o.hub.Certificate(ctx, nodeName, csrPEM)

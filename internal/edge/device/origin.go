@@ -2,12 +2,12 @@ package device
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/edgeway-io/edgeway/internal/edge/console"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // grant is what makes the device a node, and how it was got.
@@ -69,7 +69,7 @@ func (o *consoleOrigin) certificate(ctx context.Context, _ string, csrPEM []byte
 }
 
 // errNoEdgeCore is wrapped when there is no EdgeCore to install.
-var errNoEdgeCore = errors.New("there is no EdgeCore to install")
+var errNoEdgeCore = errcat.New("NoEdgeCore", "there is no EdgeCore to install")
 
 func (o *consoleOrigin) edgeCore(ctx context.Context, r *joining, w io.Writer) error {
 	if o.download == nil {

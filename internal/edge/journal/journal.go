@@ -13,16 +13,17 @@ import (
 	"slices"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrNotJoined is returned by Load when the device has no state of ours.
-var ErrNotJoined = errors.New("this device has not joined a cluster with edgectl")
+var ErrNotJoined = errcat.New("NotJoined", "this device has not joined a cluster with edgectl")
 
 // ErrRecord is wrapped when the record is there and cannot be read.
-var ErrRecord = errors.New("the record of the join cannot be read")
+var ErrRecord = errcat.New("JoinRecordUnreadable", "the record of the join cannot be read")
 
 // ErrForeign is wrapped when a join would overwrite somebody else's file.
-var ErrForeign = errors.New("was there before and is not ours")
+var ErrForeign = errcat.New("ForeignFile", "was there before and is not ours")
 
 // Record is what the state file holds.
 type Record struct {
@@ -90,16 +91,16 @@ func Load(at paths.Layout) (*Journal, error) {
 func (j *Journal) check() error {
 	for _, place := range slices.Concat(j.Files, j.Dirs) {
 		if !filepath.IsAbs(place) || filepath.Clean(place) != place || place == "/" {
-			return fmt.Errorf("%q is no place of a join", place)
+			return errcat.Errorf("JoinRecordUnreadable", "%q is no place of a join", place)
 		}
 	}
 	for _, tree := range j.Trees {
 		if !slices.Contains(paths.Trees(), tree) {
-			return fmt.Errorf("%q is no directory of EdgeCore", tree)
+			return errcat.Errorf("JoinRecordUnreadable", "%q is no directory of EdgeCore", tree)
 		}
 	}
 	if j.Programs != "" && j.Programs != paths.VarPrograms {
-		return fmt.Errorf("%q is no directory of programs", j.Programs)
+		return errcat.Errorf("JoinRecordUnreadable", "%q is no directory of programs", j.Programs)
 	}
 	return nil
 }

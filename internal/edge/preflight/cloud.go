@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -98,7 +100,7 @@ func (f Facts) cloudHub(ctx context.Context, padding int) (ca []byte, date time.
 		return nil, date, fmt.Errorf("CloudHub's answer carries no date: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, date, fmt.Errorf("CloudHub answered %s", res.Status)
+		return nil, date, errcat.Errorf("CloudHubAnswer", "CloudHub answered %s", res.Status)
 	}
 	if ca, err = io.ReadAll(io.LimitReader(res.Body, maxCA)); err != nil {
 		return nil, date, fmt.Errorf("reading CloudHub's answer: %w", err)

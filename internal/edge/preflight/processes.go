@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // processes maps the names of all processes that this one sees to their ids.
 func (s System) processes() (map[string][]int, error) {
 	entries, err := os.ReadDir(s.at("/proc"))
 	if err != nil {
-		return nil, fmt.Errorf("listing the processes: %w", err)
+		return nil, errcat.Errorf("KernelTable", "listing the processes: %w", err)
 	}
 	out := map[string][]int{}
 	for _, e := range entries {
@@ -29,7 +30,7 @@ func (s System) processes() (map[string][]int, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("listing the processes: %s shows none", s.at("/proc"))
+		return nil, errcat.Errorf("KernelTable", "listing the processes: %s shows none", s.at("/proc"))
 	}
 	return out, nil
 }

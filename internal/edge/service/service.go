@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Names of the managers, as the journal records them.
@@ -88,7 +89,7 @@ func Named(name string, at paths.Layout) (Manager, error) {
 	case Supervisor:
 		return &supervised{at: at}, nil
 	}
-	return nil, fmt.Errorf("the join's record names service manager %q, which this edgectl does not know", name)
+	return nil, errcat.Errorf("ServiceUnknown", "the join's record names service manager %q, which this edgectl does not know", name)
 }
 
 func isDir(name string) bool {

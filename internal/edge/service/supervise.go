@@ -17,10 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // ErrSupervised is returned when another supervisor holds the device.
-var ErrSupervised = errors.New("a supervisor runs already")
+var ErrSupervised = errcat.New("ServiceFailed", "a supervisor runs already")
 
 const (
 	firstPause = time.Second

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -74,9 +75,9 @@ func (s *supervised) awaitStart(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-ended:
-			return fmt.Errorf("the supervisor ended at once (%v): see %s", err, paths.Log)
+			return errcat.Errorf("ServiceFailed", "the supervisor ended at once (%v): see %s", err, paths.Log)
 		case <-deadline:
-			return fmt.Errorf("the supervisor did not come up within %s: see %s", startPatience, paths.Log)
+			return errcat.Errorf("ServiceFailed", "the supervisor did not come up within %s: see %s", startPatience, paths.Log)
 		case <-time.After(lookEvery):
 			if running, err := s.Running(ctx); err != nil || running {
 				return err
@@ -98,7 +99,7 @@ func (s *supervised) Stop(ctx context.Context) error {
 	if ended, err := s.end(ctx, pid, unix.SIGKILL, killPatience); ended || err != nil {
 		return err
 	}
-	return fmt.Errorf("the supervisor (process %d) did not end within %s, nor after it was killed", pid, stopPatience)
+	return errcat.Errorf("ServiceFailed", "the supervisor (process %d) did not end within %s, nor after it was killed", pid, stopPatience)
 }
 
 // end sends a signal and tells whether the supervisor ended within a time.

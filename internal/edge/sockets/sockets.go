@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // States by their numbers in /proc/net/tcp (include/net/tcp_states.h).
@@ -89,7 +91,7 @@ func parse(text string) (netip.AddrPort, error) {
 	address, port, ok := strings.Cut(text, ":")
 	raw, err := hex.DecodeString(address)
 	if !ok || err != nil || len(raw)%4 != 0 {
-		return netip.AddrPort{}, fmt.Errorf("%q is no address and port", text)
+		return netip.AddrPort{}, errcat.Errorf("KernelTable", "%q is no address and port", text)
 	}
 	for word := range slices.Chunk(raw, 4) {
 		slices.Reverse(word)
@@ -97,7 +99,7 @@ func parse(text string) (netip.AddrPort, error) {
 	ip, ok := netip.AddrFromSlice(raw)
 	n, err := strconv.ParseUint(port, 16, 16)
 	if !ok || err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is no address and port", text)
+		return netip.AddrPort{}, errcat.Errorf("KernelTable", "%q is no address and port", text)
 	}
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
 }

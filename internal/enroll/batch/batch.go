@@ -14,11 +14,11 @@
 package batch
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/edgeway-io/edgeway/internal/enroll"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/usertext"
 )
 
@@ -37,7 +37,7 @@ const (
 )
 
 // ErrList is wrapped when a list cannot be read at all.
-var ErrList = errors.New("the list of devices cannot be read")
+var ErrList = errcat.New("ListUnreadable", "the list of devices cannot be read")
 
 // Device is one entry of a list. Empty fields take the base request's.
 type Device struct {

@@ -31,6 +31,7 @@ import (
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // Names of the parts.
@@ -44,7 +45,7 @@ const (
 )
 
 // ErrDamaged is wrapped when a bundle is not what the console wrote.
-var ErrDamaged = errors.New("the bundle is damaged")
+var ErrDamaged = errcat.New("BundleDamaged", "the bundle is damaged")
 
 // Offline is what join.json holds.
 type Offline struct {
@@ -189,7 +190,7 @@ const maxSums = 64 << 10
 func readSums(path string) ([]sum, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no bundle: it has no %s; give the directory that the archive was unpacked to", filepath.Dir(path), FileSums)
+		return nil, errcat.Errorf("BundleDamaged", "%s is no bundle: it has no %s", filepath.Dir(path), FileSums).Fix("give the directory that the archive was unpacked to")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the bundle: %w", err)

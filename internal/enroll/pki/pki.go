@@ -12,11 +12,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"time"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 const (
@@ -31,10 +32,10 @@ const (
 )
 
 // ErrCSR is wrapped by every refusal of a certificate request.
-var ErrCSR = errors.New("certificate request refused")
+var ErrCSR = errcat.New("CSRInvalid", "certificate request refused")
 
 // ErrCA is wrapped when KubeEdge's CA cannot be used.
-var ErrCA = errors.New("KubeEdge's CA cannot be used")
+var ErrCA = errcat.New("CAUnusable", "KubeEdge's CA cannot be used")
 
 // CommonName of an edge node's certificate.
 func CommonName(nodeName string) string { return "system:node:" + nodeName }
@@ -134,11 +135,11 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, errors.New("neither a SEC 1 nor a PKCS #8 key")
+		return nil, errcat.New("CAUnusable", "neither a SEC 1 nor a PKCS #8 key")
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("a %T cannot sign", key)
+		return nil, errcat.Errorf("CAUnusable", "a %T cannot sign", key)
 	}
 	return signer, nil
 }

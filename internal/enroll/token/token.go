@@ -13,25 +13,26 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // KeySize is the length of a recipient's public key in bytes (X25519).
 const KeySize = 32
 
 // ErrSealed is wrapped when a sealed token cannot be made or opened.
-var ErrSealed = errors.New("sealed join token")
+var ErrSealed = errcat.New("TokenUnusable", "sealed join token")
 
 // Mint makes the token that CloudHub of this CA accepts until expires:
 // hex(SHA-256(CA certificate)) + "." + a JWT, HS256 with the CA's private key.
 // Both parts of the CA are DER, as KubeEdge's Secret casecret holds them.
 func Mint(caCertDER, caKeyDER []byte, expires time.Time) (string, error) {
 	if len(caCertDER) == 0 || len(caKeyDER) == 0 {
-		return "", errors.New("making a join token: KubeEdge's CA is not complete")
+		return "", errcat.New("CAUnusable", "making a join token: KubeEdge's CA is not complete")
 	}
 	claims := jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(expires)}
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(caKeyDER)
