@@ -118,5 +118,8 @@ func kubeletConfig(d *device.Device, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading kubelet settings: %w", err)
 	}
+	if err := device.CheckKubeletSettings(raw); err != nil { // before the code is spent
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	return raw, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/edgeway-io/edgeway/internal/errcat"
+	"github.com/edgeway-io/edgeway/internal/strictyaml"
 )
 
 // tailor puts into edgecore.yaml what only the device knows: its cgroup driver,
@@ -31,9 +32,9 @@ func tailor(edgecore, kubeletExtra []byte, nodeName, cgroupDriver string) (confi
 	if driver, _ := kubelet["cgroupDriver"].(string); driver == "" {
 		kubelet["cgroupDriver"] = cgroupDriver
 	}
-	var extra map[string]any
-	if err := yaml.Unmarshal(kubeletExtra, &extra); err != nil {
-		return nil, "", errcat.Errorf("KubeletSettings", "--kubelet-config cannot be read: %w", err)
+	extra, err := kubeletSettings(kubeletExtra)
+	if err != nil {
+		return nil, "", err
 	}
 	maps.Copy(kubelet, extra)
 	cgroupRoot, _ = kubelet["cgroupRoot"].(string)
@@ -42,6 +43,32 @@ func tailor(edgecore, kubeletExtra []byte, nodeName, cgroupDriver string) (confi
 		return nil, "", fmt.Errorf("writing edgecore.yaml: %w", err)
 	}
 	return config, cgroupRoot, nil
+}
+
+// kubeletSettings reads the device's own kubelet settings: one document with fields of
+// KubeletConfiguration. EdgeCore itself passes over what it does not know.
+func kubeletSettings(raw []byte) (map[string]any, error) {
+	document, err := strictyaml.Parse(raw)
+	if err != nil {
+		return nil, errcat.Errorf("KubeletSettings", "the kubelet settings of this device: %w", err)
+	}
+	fields, err := document.Tree(kubeletFields)
+	if err != nil {
+		return nil, errcat.Errorf("KubeletSettings", "the kubelet settings of this device: %w", err)
+	}
+	// EdgeCore's part of edgecore.yaml has no kind of its own.
+	if kind, _ := fields["kind"].(string); kind != "" && kind != "KubeletConfiguration" {
+		return nil, errcat.Errorf("KubeletSettings", "the kubelet settings of this device: kind %q: give KubeletConfiguration, or leave kind out", kind)
+	}
+	delete(fields, "kind")
+	delete(fields, "apiVersion")
+	return fields, nil
+}
+
+// CheckKubeletSettings is for a look before anything is done.
+func CheckKubeletSettings(raw []byte) error {
+	_, err := kubeletSettings(raw)
+	return err
 }
 
 func child(m map[string]any, path ...string) (map[string]any, error) {
