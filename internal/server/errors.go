@@ -61,6 +61,9 @@ var configureLibrary = sync.OnceFunc(func() {
 			}
 			detail := d.ErrorDetail()
 			field := strings.TrimPrefix(strings.TrimPrefix(detail.Location, "body."), "query.")
+			if field == "body" {
+				detail.Value = nil // a body that cannot be read may hold a token
+			}
 			out.Field = cmp.Or(out.Field, field)
 			out.Problems = append(out.Problems, settings.Problem{
 				Field: field, Value: detail.Value, Code: "Invalid",

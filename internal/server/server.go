@@ -17,6 +17,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/limit"
 	"github.com/edgeway-io/edgeway/internal/portcheck"
 	"github.com/edgeway-io/edgeway/internal/settings"
+	"github.com/edgeway-io/edgeway/internal/strictjson"
 )
 
 // Config is what a Server needs.
@@ -109,6 +110,9 @@ func apiConfig(version string) huma.Config {
 	c.OpenAPIPath = "/api/v1/openapi"
 	c.DocsPath, c.SchemasPath = "", ""
 	c.CreateHooks = nil // no $schema links in answers
+	strict := huma.DefaultJSONFormat
+	strict.Unmarshal = strictjson.Unmarshal
+	c.Formats = map[string]huma.Format{"application/json": strict, "json": strict}
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"session": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "Set by POST /api/v1/session."},

@@ -302,6 +302,23 @@ func TestUnknownClusterAndField(t *testing.T) {
 	}
 }
 
+// TestRepeatedKeysAreRefused: no body is half read, and nothing is asked of the cluster.
+func TestRepeatedKeysAreRefused(t *testing.T) {
+	c := newConsole(t, newFakeCluster(t))
+	cookie := c.signIn("admin")
+	for _, tc := range []struct{ method, path, body, key string }{
+		{"POST", "/api/v1/session", `{"token":"guess","token":"admin"}`, "token"},
+		{"PUT", "/api/v1/clusters/host/kubeedge", `{"settings":{"cloudHub":{"nodeLimit":1,"nodeLimit":2}}}`, "settings.cloudHub.nodeLimit"},
+		{"POST", "/api/v1/clusters/host/enrollments", `{"nodeName":"a","nodeName":"b"}`, "nodeName"},
+		{"POST", "/api/v1/clusters/host/enrollments", `{"nodeName":"a"}{"nodeName":"b"}`, "after top-level value"},
+	} {
+		res, body := c.do(tc.method, tc.path, cookie, tc.body, func(r *http.Request) { r.Header.Set("Origin", c.URL) })
+		if res.StatusCode != http.StatusBadRequest || codeIn(t, body) != "BadRequest" || !strings.Contains(body, tc.key) || strings.Contains(body, "admin") {
+			t.Errorf("%s %s: %s %s", tc.path, tc.body, res.Status, body)
+		}
+	}
+}
+
 func TestUI(t *testing.T) {
 	c := newConsole(t, newFakeCluster(t))
 	for path, want := range map[string]int{"/": 200, "/clusters/host/nodes": 200, "/assets/a.js": 200, "/assets/b.js": 404, "/api/v1/nope": 404} {

@@ -5,9 +5,11 @@
 package joinhttp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 	"github.com/edgeway-io/edgeway/internal/limit"
+	"github.com/edgeway-io/edgeway/internal/strictjson"
 )
 
 // Redeemer is what enroll.Redeemer does.
@@ -152,9 +155,17 @@ func (h *Handler) install(w http.ResponseWriter, _ *http.Request) {
 
 // read decodes the body strictly and answers the request itself when it cannot.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, most int64, into any) bool {
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if err == nil {
+		var all any // what a decoder of one value passes over: equal keys, and what follows
+		err = strictjson.Unmarshal(raw, &all)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
+	if err == nil {
+		err = dec.Decode(into)
+	}
+	if err != nil {
 		h.fail(w, r, &wire.Error{Code: wire.BadRequest, Message: "the request's body cannot be read: " + err.Error(),
 			Remedy: "join with the edgectl that this console serves"})
 		return false

@@ -65,6 +65,8 @@ func TestRefusals(t *testing.T) {
 		"unknown code":     {"POST", wire.PathLookup, `{"code":"unknown"}`, "", 403, wire.CodeUnknown},
 		"used code":        {"POST", wire.PathRedeem, `{"code":"x","csr":"y"}`, "", 403, wire.CodeUsed},
 		"no JSON":          {"POST", wire.PathRedeem, `code=x`, "", 400, wire.BadRequest},
+		"a code twice":     {"POST", wire.PathLookup, `{"code":"x","code":"y"}`, "", 400, wire.BadRequest},
+		"a second value":   {"POST", wire.PathLookup, `{"code":"x"}{"code":"y"}`, "", 400, wire.BadRequest},
 		"a field too many": {"POST", wire.PathLookup, `{"code":"x","admin":true}`, "", 400, wire.BadRequest},
 		"too large":        {"POST", wire.PathRedeem, `{"csr":"` + strings.Repeat("x", wire.MaxRequest) + `"}`, "", 400, wire.BadRequest},
 		"a late report":    {"POST", wire.PathReport, `{"code":"x","message":"y"}`, "", 403, wire.CodeUsed},
