@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,10 +51,11 @@ func (i *input) base(ctx context.Context, cmd *cobra.Command, r *runtime.Runtime
 	if err != nil {
 		return settings.Settings{}, err
 	}
-	if status.Settings == nil {
+	s, err := status.InForce()
+	if errors.Is(err, runtime.ErrNotEnabled) {
 		return settings.Default(settings.NodePort), nil
 	}
-	return *status.Settings, nil
+	return s, err
 }
 
 func (i *input) read(cmd *cobra.Command) ([]byte, error) {

@@ -188,11 +188,12 @@ func (o *joinOptions) params(ctx context.Context) (enroll.CommandParams, error) 
 // KubeEdge that keadm installs.
 func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *runtime.Runtime) (version string, err error) {
 	status, err := r.Status(ctx)
+	if err == nil {
+		_, err = status.InForce()
+	}
 	switch {
 	case err != nil:
 		return "", err
-	case status.Settings == nil:
-		return "", runtime.ErrNotEnabled
 	case !status.Settings.CloudHub.HTTPS.Enable:
 		return "", errcat.New("NoHTTPS", "HTTPS of CloudHub is off, so no device can get a certificate")
 	}

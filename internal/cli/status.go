@@ -68,6 +68,9 @@ func printStatus(w io.Writer, s runtime.Status) {
 	if s.Message != "" {
 		fmt.Fprintf(w, "Message:     %s\n", s.Message)
 	}
+	if s.Unreadable != "" && s.Unreadable != s.Message {
+		fmt.Fprintf(w, "Settings:    %s\n", s.Unreadable)
+	}
 	if s.Revision > 0 {
 		fmt.Fprintf(w, "Revision:    %d\n", s.Revision)
 	}

@@ -180,6 +180,7 @@ type mortal struct {
 	mu     sync.Mutex
 	left   int
 	dead   bool
+	end    func() // ends what the process waits for
 	writes []string
 }
 
@@ -207,6 +208,9 @@ func (t mortalTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	t.m.writes = append(t.m.writes, req.Method+" "+req.URL.Path)
 	if t.m.left--; t.m.left == 0 {
 		t.m.dead = true
+		if t.m.end != nil {
+			t.m.end()
+		}
 	}
 	if t.m.dead { // the answer finds nobody
 		if err == nil {

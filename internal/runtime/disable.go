@@ -123,7 +123,7 @@ func (r *Runtime) removeRoutes(ctx context.Context, say func(string)) error {
 		}
 		return len(left) == 0, err
 	})
-	if errors.Is(err, errTimeout) {
+	if errors.Is(err, errTimeout) && !passing(err) {
 		// A broken node must not keep KubeEdge on a cluster; its kernel forgets at a reboot.
 		say("rules may remain until a reboot on " + strings.Join(left, ", "))
 		return nil
@@ -147,14 +147,23 @@ func (r *Runtime) uninstallAll(ctx context.Context, say func(string)) error {
 	if err != nil {
 		return err
 	}
+	damaged, err := r.removeDamaged(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	last, err := lastRelease(cfg)
 	if err != nil {
 		return err
 	}
 	if last != nil {
-		if err := uninstallRelease(cfg); err != nil {
-			return err
-		}
+		err = uninstallRelease(cfg)
+	}
+	if damaged {
+		say("a part of the release could not be read: removing what the chart makes")
+		err = errors.Join(err, r.removeUnrecorded(cfg))
+	}
+	if err != nil {
+		return err
 	}
 	say("waiting for pods to end")
 	if err := r.waitNoPods(ctx, partOfEdgeway); err != nil {

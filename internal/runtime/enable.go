@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"helm.sh/helm/v4/pkg/action"
+	release "helm.sh/helm/v4/pkg/release/v1"
 
 	"github.com/edgeway-io/edgeway/internal/settings"
 	"github.com/edgeway-io/edgeway/internal/streamcert"
@@ -145,7 +146,7 @@ func (r *Runtime) applyRelease(ctx context.Context, plan *Plan, say func(string)
 	if err != nil {
 		return err
 	}
-	if err := r.repair(cfg); err != nil {
+	if err := r.repair(ctx, cfg); err != nil {
 		return err
 	}
 	if err := r.changeRelease(ctx, cfg, plan, say); err != nil {
@@ -168,11 +169,7 @@ func (r *Runtime) changeRelease(ctx context.Context, cfg *action.Configuration, 
 		say(fmt.Sprintf("revision %d is in force already", last.Version))
 		return nil
 	}
-	current, err := settings.FromHelmValues(last.Config)
-	if err != nil {
-		return fmt.Errorf("settings in force: %w", err)
-	}
-	if err := r.reissue(ctx, current, plan.Settings); err != nil {
+	if err := r.reissue(ctx, last, plan.Settings); err != nil {
 		return err
 	}
 	say("upgrading")
@@ -180,9 +177,11 @@ func (r *Runtime) changeRelease(ctx context.Context, cfg *action.Configuration, 
 }
 
 // reissue makes CloudCore ask for a new certificate at its restart when its
-// addresses change: the certificate holds those of its first start.
-func (r *Runtime) reissue(ctx context.Context, from, to settings.Settings) error {
-	if slices.Equal(from.EffectiveAddresses(), to.EffectiveAddresses()) {
+// addresses change: the certificate holds those of its first start. Addresses that
+// cannot be read may have changed.
+func (r *Runtime) reissue(ctx context.Context, rel *release.Release, other settings.Settings) error {
+	s, err := settingsOfRelease(rel)
+	if err == nil && slices.Equal(s.EffectiveAddresses(), other.EffectiveAddresses()) {
 		return nil
 	}
 	return r.deleteSecret(ctx, secretCloudCore)
@@ -202,11 +201,7 @@ func (r *Runtime) rollback(ctx context.Context, plan *Plan, progress Progress, c
 		if err != nil {
 			return err
 		}
-		before, err := settings.FromHelmValues(to.Config)
-		if err != nil {
-			return fmt.Errorf("settings of revision %d: %w", to.Version, err)
-		}
-		if err := r.reissue(ctx, plan.Settings, before); err != nil {
+		if err := r.reissue(ctx, to, plan.Settings); err != nil {
 			return err
 		}
 		say(fmt.Sprintf("returning to the settings of revision %d", to.Version))

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -38,7 +39,10 @@ func (c *cluster) mustDisable(t *testing.T, keepCA bool) {
 func (c *cluster) killedEnable(t *testing.T, s settings.Settings, writes int) (bool, []string) {
 	t.Helper()
 	r, m := c.runtime(t, writes, 0)
-	_, err := r.Enable(t.Context(), s, Options{}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	m.end = cancel
+	_, err := r.Enable(ctx, s, Options{}, nil)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil && m.dead && len(m.writes) > writes {

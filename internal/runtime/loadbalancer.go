@@ -41,7 +41,7 @@ func (r *Runtime) ensureAddress(ctx context.Context, plan *Plan, say func(string
 		addresses = loadBalancerAddresses(service)
 		return len(addresses) > 0, nil
 	})
-	if errors.Is(err, errTimeout) {
+	if errors.Is(err, errTimeout) && !passing(err) {
 		return fmt.Errorf("%w for Service kubeedge/cloudcore: check the cluster's load balancer controller, or set cloudHub.advertiseAddress", ErrNoAddress)
 	}
 	if err != nil {

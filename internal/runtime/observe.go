@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -64,14 +65,31 @@ func (r *Runtime) actions() (*action.Configuration, error) {
 
 // lastRelease is nil when there is none.
 func lastRelease(cfg *action.Configuration) (*release.Release, error) {
-	found, err := cfg.Releases.Last(ReleaseName)
+	history, err := historyOf(cfg)
+	if err != nil || len(history) == 0 {
+		return nil, err
+	}
+	return slices.MaxFunc(history, func(a, b *release.Release) int { return a.Version - b.Version }), nil
+}
+
+// historyOf are the revisions that can be read.
+func historyOf(cfg *action.Configuration) ([]*release.Release, error) {
+	history, err := cfg.Releases.History(ReleaseName)
 	if errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read release: %w", err)
 	}
-	return asRelease(found)
+	var out []*release.Release
+	for _, found := range history {
+		rel, err := asRelease(found)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rel)
+	}
+	return out, nil
 }
 
 func asRelease(found helmrelease.Releaser) (*release.Release, error) {
@@ -88,10 +106,20 @@ func (r *Runtime) observe(ctx context.Context, cfg *action.Configuration) (obser
 	if err != nil {
 		return observation{}, err
 	}
-	if last == nil {
-		return r.observeForeign(ctx)
+	damaged, err := r.damaged(ctx, cfg)
+	if err != nil {
+		return observation{}, err
 	}
-	return ofRelease(last), nil
+	var o observation
+	if last != nil {
+		o = ofRelease(last)
+	} else if o, err = r.observeForeign(ctx); err != nil {
+		return o, err
+	}
+	if len(damaged) > 0 && o.state != StateForeign && (last == nil || damaged[0] > last.Version) {
+		o.unreadable(damaged[0])
+	}
+	return o, nil
 }
 
 // ofRelease is pure: a release's status says where the last change stands.

@@ -98,19 +98,21 @@ func (p *Plan) decide(o observation, chartVersion string) error {
 		p.Effects = []Effect{{"Installs", "CloudCore, edge-watcher and iptables-operator are installed in namespace kubeedge"}}
 		return nil
 	}
-	current, err := settings.FromHelmValues(o.last.Config)
-	if err != nil {
-		return fmt.Errorf("settings in force: %w", err)
-	}
-	if p.Changes, err = diff(current, p.Settings); err != nil {
-		return err
-	}
 	newer := o.last.Chart.Metadata.Version != chartVersion
-	p.Effects = effects(p.Changes, newer)
+	current, unreadable := settingsOfRelease(o.last)
+	if unreadable == nil {
+		var err error
+		if p.Changes, err = diff(current, p.Settings); err != nil {
+			return err
+		}
+		p.Effects = effects(p.Changes, newer)
+	} else {
+		p.Effects = []Effect{{"ReplacesUnreadable", unreadable.Error() + ": the settings of this plan replace all of them"}}
+	}
 	switch {
 	case o.state == StateInterrupted || o.state == StateFailed:
 		p.Action = ActionContinue
-	case len(p.Changes) == 0 && !newer:
+	case len(p.Changes) == 0 && !newer && unreadable == nil:
 		p.Action = ActionNone
 	default:
 		p.Action = ActionUpgrade

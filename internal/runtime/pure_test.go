@@ -1,7 +1,11 @@
 package runtime
 
 import (
+	"context"
 	"errors"
+	"net/url"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -9,8 +13,15 @@ import (
 	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/edgeway-io/edgeway/internal/errcat"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -87,6 +98,83 @@ func TestDecide(t *testing.T) {
 				t.Errorf("action %s, want %s", p.Action, tc.want)
 			}
 		})
+	}
+}
+
+// TestUnreadableSettingsAreReplaced: they are named, and keep no fresh set out.
+func TestUnreadableSettingsAreReplaced(t *testing.T) {
+	asked := withAddress(settings.Default(settings.NodePort))
+	rel := revision(t, asked, common.StatusDeployed)
+	rel.Config = map[string]any{"cloudHub": "yes"}
+	p := Plan{Settings: asked}
+	if err := p.decide(ofRelease(rel), "0.1.0"); err != nil {
+		t.Fatal(err)
+	}
+	if p.Action != ActionUpgrade || len(p.Effects) != 1 || !strings.Contains(p.Effects[0].Message, "sh.helm.release.v1.kubeedge.v3") || !strings.Contains(p.Effects[0].Message, "cloudHub") {
+		t.Errorf("got %+v", p)
+	}
+}
+
+// TestPollOutlivesAnAPIServer: what passes is looked over until the deadline.
+func TestPollOutlivesAnAPIServer(t *testing.T) {
+	away := &url.Error{Op: "Get", URL: "https://x", Err: syscall.ECONNREFUSED}
+	forbidden := apierrors.NewForbidden(corev1.Resource("pods"), "", errors.New("no"))
+	r := (&Runtime{}).WithTimeouts(Timeouts{Poll: time.Millisecond})
+	looks := 0
+	if err := r.poll(t.Context(), time.Minute, func(context.Context) (bool, error) {
+		if looks++; looks < 5 {
+			return false, away
+		}
+		return true, nil
+	}); err != nil || looks != 5 {
+		t.Errorf("after %d looks: %v", looks, err)
+	}
+	if err := r.poll(t.Context(), 20*time.Millisecond, func(context.Context) (bool, error) { return false, away }); !errors.Is(err, errTimeout) || !errors.Is(err, away) {
+		t.Errorf("the last failure is not told: %v", err)
+	}
+	if err := r.poll(t.Context(), time.Minute, func(context.Context) (bool, error) { return false, forbidden }); !errors.Is(err, forbidden) {
+		t.Errorf("what does not pass: %v", err)
+	}
+}
+
+// TestWaitReadyGoesOnAfterAFailure: whatever one look failed with.
+func TestWaitReadyGoesOnAfterAFailure(t *testing.T) {
+	one := int32(1)
+	meta := metav1.ObjectMeta{Namespace: Namespace}
+	status := appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, AvailableReplicas: 1}
+	var objects []runtime.Object
+	for _, name := range []string{deploymentCloudCore, deploymentWatcher} {
+		meta.Name = name
+		objects = append(objects, &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &one}, Status: status})
+	}
+	meta.Name = daemonSetOperator
+	objects = append(objects, &appsv1.DaemonSet{ObjectMeta: meta})
+	failures := map[string]error{
+		"away":      &url.Error{Op: "Get", URL: "https://x", Err: syscall.ECONNREFUSED},
+		"not found": apierrors.NewNotFound(appsv1.Resource("deployments"), "cloudcore"),
+		"forbidden": apierrors.NewForbidden(appsv1.Resource("deployments"), "cloudcore", errors.New("not yet")),
+		"internal":  apierrors.NewInternalError(errors.New("etcd leader changed")),
+	}
+	for name, failure := range failures {
+		for _, times := range []int{3, 1 << 30} {
+			kube := fake.NewClientset(objects...)
+			left := times
+			kube.PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) {
+				left--
+				return left >= 0, nil, failure
+			})
+			r := (&Runtime{kube: kube}).WithTimeouts(Timeouts{Ready: 200 * time.Millisecond, Poll: time.Millisecond})
+			if times == 3 {
+				r = r.WithTimeouts(Timeouts{Ready: time.Minute, Poll: time.Millisecond})
+			}
+			err := r.waitReady(t.Context(), func(Step) {})
+			if times == 3 && err != nil {
+				t.Errorf("%s: three failures end it: %v", name, err)
+			}
+			if times > 3 && (!errors.Is(err, failure) || errors.Is(err, ErrNotReady) || errcat.Code(err) != "NotReady") {
+				t.Errorf("%s: the last failure is not told, or it counts as a bad change: %v", name, err)
+			}
+		}
 	}
 }
 

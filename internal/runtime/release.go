@@ -26,7 +26,10 @@ const (
 // repair brings the release of an interrupted change into a state that Helm goes
 // on from: a pending revision counts as failed, an interrupted uninstall is ended.
 // The caller holds the lock, so no living change is meant.
-func (r *Runtime) repair(cfg *action.Configuration) error {
+func (r *Runtime) repair(ctx context.Context, cfg *action.Configuration) error {
+	if _, err := r.removeDamaged(ctx, cfg); err != nil {
+		return err
+	}
 	last, err := lastRelease(cfg)
 	if err != nil || last == nil {
 		return err
@@ -96,16 +99,12 @@ func raced(err error) error {
 
 // previous is the newest revision before the given one that was once in force.
 func previous(cfg *action.Configuration, before int) (*release.Release, error) {
-	history, err := cfg.Releases.History(ReleaseName)
+	history, err := historyOf(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("read history: %w", err)
+		return nil, err
 	}
 	var best *release.Release
-	for _, found := range history {
-		rel, err := asRelease(found)
-		if err != nil {
-			return nil, err
-		}
+	for _, rel := range history {
 		good := rel.Info.Status == common.StatusSuperseded || rel.Info.Status == common.StatusDeployed
 		if good && rel.Version < before && (best == nil || rel.Version > best.Version) {
 			best = rel

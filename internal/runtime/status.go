@@ -26,6 +26,8 @@ type Status struct {
 	Chart    string             `json:"chart,omitempty" doc:"Version of the chart that is installed."`
 	Changed  *time.Time         `json:"changed,omitempty" doc:"When the settings last changed."`
 	Settings *settings.Settings `json:"settings,omitempty" doc:"The settings in force."`
+	// Unreadable is set where there are settings, but not in a form that can be read.
+	Unreadable string `json:"unreadable,omitempty" doc:"Why the settings in force cannot be shown."`
 	// Addresses and Ports are what firewalls and join commands need.
 	Addresses    []string        `json:"addresses" doc:"Addresses that edge nodes dial."`
 	Ports        []settings.Port `json:"ports" doc:"CloudCore's services."`
@@ -92,6 +94,9 @@ func (r *Runtime) releaseStatus(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{State: o.state, Reason: o.reason, Message: o.message}
+	if o.reason == ReasonUnreadable {
+		s.Unreadable = o.message
+	}
 	if o.last == nil || o.state == StateForeign {
 		return r.changing(ctx, s), nil
 	}
@@ -99,9 +104,13 @@ func (r *Runtime) releaseStatus(ctx context.Context) (Status, error) {
 	if changed := o.last.Info.LastDeployed; !changed.IsZero() {
 		s.Changed = &changed
 	}
-	current, err := settings.FromHelmValues(o.last.Config)
+	if s.Unreadable != "" {
+		return r.changing(ctx, s), nil // those of the revision before are in force no more
+	}
+	current, err := settingsOfRelease(o.last)
 	if err != nil {
-		return Status{}, fmt.Errorf("settings in force: %w", err)
+		s.unreadable(err)
+		return r.changing(ctx, s), nil
 	}
 	s.Settings = &current
 	return r.changing(ctx, s), nil
@@ -129,15 +138,18 @@ func (r *Runtime) viewerStatus(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("read ConfigMap %s: %w", configMapSettings, err)
 	}
+	s := Status{State: StateEnabled, Reason: "Deployed"}
 	current, err := settingsOf(cm)
 	if err != nil {
-		return Status{}, err
+		s.unreadable(err)
+		return s, nil
 	}
-	revision, err := strconv.Atoi(cm.Data["revision"])
-	if err != nil {
-		return Status{}, fmt.Errorf("ConfigMap %s: revision %q: %w", configMapSettings, cm.Data["revision"], err)
+	if s.Revision, err = strconv.Atoi(cm.Data["revision"]); err != nil {
+		s.unreadable(fmt.Errorf("ConfigMap %s: revision %q: %w", configMapSettings, cm.Data["revision"], err))
+		return s, nil
 	}
-	return Status{State: StateEnabled, Reason: "Deployed", Revision: revision, Settings: &current}, nil
+	s.Settings = &current
+	return s, nil
 }
 
 func settingsOf(cm *corev1.ConfigMap) (settings.Settings, error) {

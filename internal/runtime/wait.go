@@ -9,6 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
+	"github.com/edgeway-io/edgeway/internal/errcat/kubecode"
 )
 
 // Component is one workload of KubeEdge.
@@ -117,11 +120,17 @@ func podTrouble(pod corev1.Pod) string {
 // waitReady waits for all workloads at once and reports each as a step.
 func (r *Runtime) waitReady(ctx context.Context, progress Progress) error {
 	var last []Component
+	var unread error // an API server that does not answer for a while is no reason to give up
 	err := r.poll(ctx, r.timeouts.Ready, func(ctx context.Context) (bool, error) {
-		var err error
-		if last, err = r.components(ctx); err != nil {
+		now, err := r.components(ctx)
+		if ctx.Err() != nil {
 			return false, err
 		}
+		if unread = err; err != nil {
+			progress(Step{Name: componentNames[0], State: StepRunning, Message: "cannot be read: " + kubecode.Message(err)})
+			return false, nil
+		}
+		last = now
 		settled := true
 		for _, c := range last {
 			if c.Settled {
@@ -135,6 +144,10 @@ func (r *Runtime) waitReady(ctx context.Context, progress Progress) error {
 	})
 	if !errors.Is(err, errTimeout) {
 		return err
+	}
+	if unread != nil {
+		// No ErrNotReady: who cannot look has no reason to roll back.
+		return errcat.Errorf("NotReady", "whether KubeEdge became ready in %s is not known, the last look failed: %w", r.timeouts.Ready, unread)
 	}
 	var why []string
 	for _, c := range last {

@@ -35,6 +35,9 @@ func (s *Server) joinDefaults(ctx context.Context, in *ClusterPath) (*Body[JoinD
 	switch {
 	case err != nil:
 		return nil, kubeError(err)
+	case status.Unreadable != "":
+		_, err := status.InForce()
+		return nil, kubeError(err)
 	case status.Settings == nil:
 		out.Reason = "KubeEdgeNotEnabled"
 	case !status.Settings.CloudHub.HTTPS.Enable:

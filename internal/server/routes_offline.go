@@ -45,6 +45,9 @@ func (s *Server) createJoinToken(ctx context.Context, in *EnrollmentPath) (*Body
 	if err != nil {
 		return nil, kubeError(err)
 	}
+	if _, err := status.InForce(); err != nil && status.Unreadable != "" {
+		return nil, kubeError(err)
+	}
 	if status.Settings == nil {
 		return nil, fail(http.StatusConflict, "KubeEdgeNotEnabled", "KubeEdge is not enabled on this cluster", "enable it first")
 	}

@@ -1290,6 +1290,8 @@ export interface components {
             settings?: components["schemas"]["Settings"];
             /** @description State of KubeEdge. */
             state: string;
+            /** @description Why the settings in force cannot be shown. */
+            unreadable?: string;
         };
         LeavePlan: {
             /** @description Pods of DaemonSets, which go with the node */
