@@ -43,8 +43,14 @@ var (
 // bootstrap runs the installer at the URL $0, whose SHA-256 begins with the first
 // verb, and ends with its exit status. A pipe into a shell would not do: the shell
 // that got nothing to run ends with 0. The checksum decides what runs, so that
-// curl and every wget will do, also those that know no pins.
-const bootstrap = `s=$(if command -v curl >/dev/null; then curl -fsS%[2]s "$0"; else wget -q%[3]s -O - "$0"; fi); ` +
+// curl and every wget will do, also those that know no pins. Busybox's wget, which its
+// shell prefers to another, cannot ask a proxy for a tunnel; openssl does then.
+const bootstrap = `w=/usr/bin/wget; [ -x $w ] || w=wget; ` +
+	`s=$(if command -v curl >/dev/null; then curl -fsS%[2]s "$0"; ` +
+	`elif [ -n "$https_proxy" ] && ! $w --version >/dev/null 2>&1 && command -v openssl >/dev/null; then ` +
+	`h=${0#*://}; p=/${h#*/}; h=${h%%%%/*}; case $h in *:*) ;; *) h=$h:443;; esac; x=${https_proxy#*://}; ` +
+	`printf "GET %%s HTTP/1.0\r\nHost: %%s\r\n\r\n" "$p" "$h" | openssl s_client -quiet -proxy "${x%%%%/*}" -connect "$h" 2>/dev/null | { while IFS= read -r l && [ ${#l} -gt 1 ]; do :; done; cat; }; ` +
+	`else $w -q%[3]s -O - "$0"; fi); ` +
 	`case $(printf "%%s\n" "$s" | sha256sum) in %[1]s*) exec sh -c "$s" edgeway "$@";; esac; ` +
 	`echo "edgeway: $0 could not be fetched, or is not the installer that this command is for; nothing was changed" >&2; exit 5`
 

@@ -188,7 +188,11 @@ func TestJoinCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(InstallScript())
-	want := `EDGEWAY_CODE=7K3M-ABCD sh -c 's=$(if command -v curl >/dev/null; then curl -fsSk "$0"; else wget -q --no-check-certificate -O - "$0"; fi); ` +
+	want := `EDGEWAY_CODE=7K3M-ABCD sh -c 'w=/usr/bin/wget; [ -x $w ] || w=wget; s=$(if command -v curl >/dev/null; then curl -fsSk "$0"; ` +
+		`elif [ -n "$https_proxy" ] && ! $w --version >/dev/null 2>&1 && command -v openssl >/dev/null; then ` +
+		`h=${0#*://}; p=/${h#*/}; h=${h%%/*}; case $h in *:*) ;; *) h=$h:443;; esac; x=${https_proxy#*://}; ` +
+		`printf "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" "$p" "$h" | openssl s_client -quiet -proxy "${x%%/*}" -connect "$h" 2>/dev/null | { while IFS= read -r l && [ ${#l} -gt 1 ]; do :; done; cat; }; ` +
+		`else $w -q --no-check-certificate -O - "$0"; fi); ` +
 		`case $(printf "%s\n" "$s" | sha256sum) in ` + hex.EncodeToString(sum[:]) + `*) exec sh -c "$s" edgeway "$@";; esac; ` +
 		`echo "edgeway: $0 could not be fetched, or is not the installer that this command is for; nothing was changed" >&2; exit 5' ` +
 		"https://192.0.2.10:8443/join/install.sh --server https://192.0.2.10:8443 --pin " + somePin + " --sha256 " + someSum

@@ -102,12 +102,23 @@ edgeway_fetch() {
 		status=$?
 		with=curl
 	elif command -v wget >/dev/null 2>&1; then
+		# Busybox's shell prefers Busybox's own to the device's.
+		with=/usr/bin/wget
+		[ -x "$with" ] || with=wget
 		# Busybox's knows no limits; GNU's would try for hours.
 		limits=''
-		if wget --version >/dev/null 2>&1; then limits='-T 30 -t 2'; fi
-		wget -q $limits ${pin:+--no-check-certificate} -O "$2" "$1" && return 0
+		if "$with" --version >/dev/null 2>&1; then
+			limits='-T 30 -t 2'
+		elif [ -n "${https_proxy:-}" ] && command -v openssl >/dev/null 2>&1; then
+			edgeway_tunnel "$1" "$2" && return 0
+			echo "edgeway: openssl could not fetch $1 through the proxy $https_proxy." >&2
+			return 1
+		fi
+		"$with" -q $limits ${pin:+--no-check-certificate} -O "$2" "$1" && return 0
 		status=$?
-		with=wget
+		if [ -z "$limits" ] && [ -n "${https_proxy:-}" ]; then
+			echo "edgeway: Busybox's wget cannot use the proxy $https_proxy for https; install curl, wget or openssl" >&2
+		fi
 	else
 		echo 'edgeway: there is neither curl nor wget on this device; install one of them' >&2
 		return 1
@@ -115,6 +126,25 @@ edgeway_fetch() {
 	echo "edgeway: $with could not fetch $1 (its exit status is $status)." >&2
 	echo "edgeway: check that this device reaches $server${https_proxy:+ through the proxy $https_proxy}" >&2
 	return 1
+}
+
+# edgeway_tunnel URL FILE fetches through the proxy. Busybox's wget asks a proxy for the
+# page itself and not for a tunnel to the server, which proxies refuse for https.
+edgeway_tunnel() {
+	host=${1#*://}
+	path=/${host#*/}
+	host=${host%%/*}
+	case "$host" in *:*) ;; *) host=$host:443 ;; esac
+	proxy=${https_proxy#*://}
+	cr=$(printf '\r')
+	printf 'GET %s HTTP/1.0\r\nHost: %s\r\n\r\n' "$path" "$host" |
+		openssl s_client -quiet -proxy "${proxy%%/*}" -connect "$host" 2>/dev/null |
+		{
+			IFS= read -r line || return 1
+			case "$line" in 'HTTP/1.'?' 200'*) ;; *) return 1 ;; esac
+			while IFS= read -r line && [ "$line" != "$cr" ]; do :; done
+			cat >"$2"
+		}
 }
 
 # edgeway_run runs edgectl as root and returns its exit status. Code and proxy go
