@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/edgeway-io/edgeway/internal/errcat"
 )
@@ -141,7 +142,14 @@ func (c *Client) do(req *http.Request, verify func(tls.ConnectionState) error) (
 func firstLine(body []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 	const most = 200
-	return line[:min(len(line), most)]
+	line = strings.ToValidUTF8(line[:min(len(line), most)], "")
+	// Whoever answers must not write to the terminal more than text.
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, line)
 }
 
 func encode(der []byte) []byte {

@@ -198,10 +198,20 @@ func refusal(res *http.Response) error {
 	var e wire.Error
 	err := json.NewDecoder(io.LimitReader(res.Body, wire.MaxBody)).Decode(&e)
 	if err != nil || e.Code == "" || strings.TrimSpace(e.Message) == "" {
-		return &wire.Error{Code: wire.Internal, Message: "the server answered " + res.Status,
-			Remedy: "check that --server is the console's address"}
+		return &wire.Error{Code: "ConsoleAnswer", Message: "the server answered " + res.Status + ", which is no answer of the console", Remedy: foreignRemedy(res.StatusCode)}
 	}
 	return &e
+}
+
+// foreignRemedy is about an answer that is not the console's own.
+func foreignRemedy(status int) string {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return "a proxy or load balancer before the console answered: check that the console runs and is ready behind it"
+	case http.StatusProxyAuthRequired, http.StatusForbidden:
+		return "a proxy on the way refuses the request: allow the console's host there, or name it in no_proxy"
+	}
+	return "check that --server is the console's address"
 }
 
 // explain adds a remedy where the error makes its cause probable.

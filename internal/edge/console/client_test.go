@@ -1,9 +1,11 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,25 @@ func TestErrorsNameWhatTheyMakeProbable(t *testing.T) {
 				t.Errorf("%v does not say %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestForeignAnswersAreNotTheConsoles: what to do depends on who probably answered.
+func TestForeignAnswersAreNotTheConsoles(t *testing.T) {
+	for status, want := range map[int]string{
+		404: "check that --server is the console's address",
+		502: "before the console",
+		503: "before the console",
+		504: "before the console",
+		403: "refuses the request",
+		407: "refuses the request",
+	} {
+		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{status, "<html>no</html>"}}}
+		_, err := c.Lookup(t.Context(), "code")
+		var told *wire.Error
+		if !errors.As(err, &told) || told.Code != "ConsoleAnswer" || !strings.Contains(told.Remedy, want) || !strings.Contains(told.Message, strconv.Itoa(status)) {
+			t.Errorf("%d: %+v", status, told)
+		}
 	}
 }
 

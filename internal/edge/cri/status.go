@@ -62,6 +62,14 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// NoCRI tells whether a runtime answered that it does not know CRI.
+func NoCRI(err error) bool { return status.Code(err) == codes.Unimplemented }
+
+// Silent tells whether nothing answers at the runtime's socket.
+func Silent(err error) bool {
+	return status.Code(err) == codes.Unavailable || status.Code(err) == codes.DeadlineExceeded
+}
+
 // CgroupDriver is Cgroupfs or Systemd, or empty when the runtime does not tell. Since
 // Kubernetes 1.28 CRI has a call for it; an older containerd tells it in its verbose
 // status, an older CRI-O in its information service.

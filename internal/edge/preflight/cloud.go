@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/errcat"
@@ -60,13 +61,26 @@ func (f Facts) reach(port int) func(context.Context) Outcome {
 	return func(ctx context.Context) Outcome {
 		conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", f.address(port))
 		if err != nil {
-			return fail(err.Error(), fmt.Sprintf("open TCP port %d from this device to %s in the firewall, and map it to CloudCore", port, f.CloudCore.Host)+f.pastProxy())
+			return fail(err.Error(), f.reachRemedy(port, err)+f.pastProxy())
 		}
 		if err := conn.Close(); err != nil {
 			return fail(err.Error(), "try again")
 		}
 		return pass("")
 	}
+}
+
+// reachRemedy speaks of the firewall only where nothing answers: who refuses a connection
+// was reached.
+func (f Facts) reachRemedy(port int, err error) string {
+	host := f.CloudCore.Host
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Sprintf("%s answers, but nothing listens on TCP port %d there: check that the port is mapped to CloudCore and that CloudCore runs", host, port)
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return fmt.Sprintf("see whether this device has a route there (ip route get %s), and whether a firewall on the way refuses it", host)
+	}
+	return fmt.Sprintf("open TCP port %d from this device to %s in the firewall, and map it to CloudCore", port, host)
 }
 
 // pastProxy is said where a proxy makes people believe that everything goes through it.

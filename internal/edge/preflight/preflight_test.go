@@ -5,15 +5,21 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
@@ -187,5 +193,40 @@ func TestUnknownIsNeverPass(t *testing.T) {
 	}
 	if f := r.Failures(); len(f) != 0 {
 		t.Errorf("the failures are %+v", f)
+	}
+}
+
+// TestRemediesFollowTheError: no firewall is blamed by a host that answers, and no
+// plugin where nothing runs.
+func TestRemediesFollowTheError(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{CloudCore: &wire.CloudCore{Host: "127.0.0.1"}}
+	if o := f.reach(port)(t.Context()); o.Status != Fail || !strings.Contains(o.Remedy, "nothing listens") || strings.Contains(o.Remedy, "firewall") {
+		t.Errorf("a closed port: %+v", o)
+	}
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "ip route get 127.0.0.1"},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, "ip route get 127.0.0.1"},
+		{context.DeadlineExceeded, "in the firewall"},
+	} {
+		if got := f.reachRemedy(7, tc.err); !strings.Contains(got, tc.want) {
+			t.Errorf("%v: %s", tc.err, got)
+		}
+	}
+	for code, want := range map[codes.Code]string{codes.Unimplemented: "CRI plugin", codes.Unavailable: "start the runtime",
+		codes.DeadlineExceeded: "start the runtime", codes.Internal: "see the runtime's log"} {
+		if got := f.runtimeRemedy(fmt.Errorf("asking: %w", status.Error(code, "x"))); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", code, got)
+		}
 	}
 }

@@ -47,12 +47,23 @@ func (f Facts) runtimeVersion(ctx context.Context) Outcome {
 	defer c.Close()
 	name, version, api, err := c.Version(ctx)
 	if err != nil {
-		return fail(err.Error(), "start the runtime, and enable its CRI plugin (Docker's containerd disables it in /etc/containerd/config.toml)")
+		return fail(err.Error(), f.runtimeRemedy(err))
 	}
 	if api != "v1" {
 		return fail(fmt.Sprintf("%s %s speaks CRI %s", name, version, api), "upgrade the runtime: containerd 1.6 or later")
 	}
 	return pass(name + " " + version)
+}
+
+// runtimeRemedy tells a runtime that does not run from one without CRI.
+func (f Facts) runtimeRemedy(err error) string {
+	switch {
+	case cri.NoCRI(err):
+		return "enable its CRI plugin: remove \"cri\" from disabled_plugins in /etc/containerd/config.toml, as Docker's packages set it, and restart containerd"
+	case cri.Silent(err):
+		return "start the runtime: systemctl enable --now containerd, or what runs it here"
+	}
+	return "see the runtime's log"
 }
 
 // status asks the runtime once more; a question costs milliseconds.
