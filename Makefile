@@ -148,6 +148,13 @@ e2e: deps-test ## End-to-end tests against the site that is up; with KUBEEDGE=/d
 	npm --prefix web run e2e
 
 # Runs on the site that is up, or brings one up and takes it down again.
+# FUZZTIME=10m is how long each test runs, FUZZ chooses them by a regular expression.
+FUZZTIME ?= 10m
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME (10m)
+	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' test/fuzz.sh
+
 .PHONY: soak
 soak: soak-site soak-enable ## Connections under a thousand changes, ten joins, enabling killed after every write (about 30 minutes)
 

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Runs every fuzz test for FUZZTIME (10m), one after another, and tells how each ended.
+#
+#   FUZZTIME=10m FUZZ=REGEXP FUZZPARALLEL=2 test/fuzz.sh
+#
+# FUZZ chooses tests by PACKAGE/NAME. The exit status is 1 when one of them found
+# something; the input is then below testdata/fuzz of its package, as a test to keep.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=0
+while IFS=: read -r file func; do
+	name=${func#func } dir=./$(dirname "$file")
+	name=${name%%(*}
+	[[ "$dir/$name" =~ ${FUZZ:-.} ]] || continue
+	start=$SECONDS
+	if out=$(go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-10m}" -parallel "${FUZZPARALLEL:-2}" 2>&1); then
+		execs=$(grep -o 'execs: [0-9]*' <<<"$out" | tail -1)
+		echo "ok    $dir $name: $((SECONDS - start)) s, ${execs:-no execs}"
+	else
+		failed=1
+		printf 'FAIL  %s %s\n%s\n' "$dir" "$name" "$out"
+	fi
+done < <(grep -ro '^func Fuzz[A-Za-z0-9]*(f' --include='*_test.go' cmd internal sandbox test | sort)
+exit "$failed"
