@@ -102,11 +102,7 @@ func run(t *testing.T, args ...string) (int, string, string) {
 }
 
 func TestUsage(t *testing.T) {
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	config := "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a}}]\n"
-	if err := os.WriteFile(kubeconfig, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	kubeconfig := writeKubeconfig(t)
 	for _, tc := range []struct {
 		args []string
 		says string
@@ -127,6 +123,35 @@ func TestUsage(t *testing.T) {
 	if code, _, _ := run(t, "status", "--kubeconfig", kubeconfig); code != ExitFailed {
 		t.Errorf("cluster is down: exit %d, want %d", code, ExitFailed)
 	}
+}
+
+// TestAResultThatIsNotWrittenIsAFailure: on a full disk, in every format.
+func TestAResultThatIsNotWrittenIsAFailure(t *testing.T) {
+	for _, format := range []string{"text", "json", "yaml"} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := NewRoot("v1")
+		var errs bytes.Buffer
+		root.SetOut(full)
+		root.SetErr(&errs)
+		root.SetArgs([]string{"clusters", "-o", format, "--kubeconfig", writeKubeconfig(t)})
+		if code := Execute(context.Background(), root); code != ExitFailed || !strings.Contains(errs.String(), "(DiskFull)") {
+			t.Errorf("%s: exit %d, %q", format, code, errs.String())
+		}
+		_ = full.Close() // nothing was written
+	}
+}
+
+func writeKubeconfig(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	config := "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a}}]\n"
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestSettingsCommandPrintsWhatItReads(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,10 +77,30 @@ func remedy(err error) string {
 	return ""
 }
 
+// told remembers that a result could not be written: a full disk is no success.
+type told struct {
+	io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *told) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
 // Execute runs the command line and returns the exit code. Errors go to the
 // root's standard error, with remedy and code.
 func Execute(ctx context.Context, root *cobra.Command) int {
+	out := &told{Writer: root.OutOrStdout()}
+	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write the result: %w", out.err)
+	}
 	if err == nil {
 		return ExitOK
 	}

@@ -27,7 +27,7 @@ func (r *Runtime) addNotes(ctx context.Context, s *Status) error {
 	if err == nil {
 		targets := v1alpha1.EdgeRouteTargets{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &targets); err != nil {
-			return fmt.Errorf("read EdgeRouteTargets: %w", err)
+			s.Notes = append(s.Notes, Note{Reason: "BadTargets", Message: "EdgeRouteTargets cannot be read: " + err.Error()})
 		}
 		s.Notes = append(s.Notes, clusterNotes(targets.Status.Conditions)...)
 	} else if !unreadable(err) {
@@ -43,7 +43,8 @@ func (r *Runtime) addNotes(ctx context.Context, s *Status) error {
 	for _, item := range list.Items {
 		report := v1alpha1.CloudNodeRoutes{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &report); err != nil {
-			return fmt.Errorf("read CloudNodeRoutes %s: %w", item.GetName(), err)
+			s.Notes = append(s.Notes, Note{Node: item.GetName(), Reason: "BadReport", Message: "its CloudNodeRoutes cannot be read: " + err.Error()})
+			continue
 		}
 		s.Notes = append(s.Notes, nodeNotes(report)...)
 	}

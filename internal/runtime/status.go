@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
-	"github.com/edgeway-io/edgeway/internal/errcat"
+	"github.com/edgeway-io/edgeway/internal/routes"
 	"github.com/edgeway-io/edgeway/internal/settings"
 )
 
@@ -201,7 +200,10 @@ func (r *Runtime) addEdgeNodes(ctx context.Context, s *Status) error {
 		return fmt.Errorf("list edge nodes: %w", err)
 	}
 	recorded, err := r.tunnelPorts(ctx)
-	if err != nil && !apierrors.IsForbidden(err) {
+	switch {
+	case errors.Is(err, routes.ErrBadRecord):
+		s.Notes = append(s.Notes, Note{Reason: "BadTunnelRecord", Message: err.Error()})
+	case err != nil && !apierrors.IsForbidden(err):
 		return err
 	}
 	s.EdgeNodes = countEdge(nodes.Items, recorded)
@@ -242,14 +244,12 @@ func (r *Runtime) tunnelPorts(ctx context.Context) (map[int32]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read tunnel record: %w", err)
 	}
-	var record struct {
-		IPTunnelPort map[string]int32 `json:"ipTunnelPort"`
-	}
-	if err := json.Unmarshal([]byte(cm.Annotations[v1alpha1.TunnelPortAnnotation]), &record); err != nil {
-		return nil, errors.Join(errcat.New("Failed", "tunnel record is not JSON"), err)
+	record, err := routes.ParseRecord(cm.Annotations[v1alpha1.TunnelPortAnnotation])
+	if err != nil {
+		return nil, fmt.Errorf("ConfigMap %s in namespace %s: %w; CloudCore writes it anew at its start", cm.Name, Namespace, err)
 	}
 	out := map[int32]bool{}
-	for _, port := range record.IPTunnelPort {
+	for _, port := range record.Current {
 		out[port] = true
 	}
 	return out, nil

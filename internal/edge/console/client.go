@@ -93,7 +93,13 @@ func Pin(cert *x509.Certificate) string {
 // Lookup asks who the code's holder will be, without using the code up.
 func (c *Client) Lookup(ctx context.Context, code string) (*wire.Lookup, error) {
 	var out wire.Lookup
-	return &out, c.post(ctx, wire.PathLookup, wire.CodeRequest{Code: code}, &out)
+	if err := c.post(ctx, wire.PathLookup, wire.CodeRequest{Code: code}, &out); err != nil {
+		return nil, err
+	}
+	if out.NodeName == "" {
+		return nil, errcat.New("ConsoleAnswer", "the console's answer names no node")
+	}
+	return &out, nil
 }
 
 // Redeem uses the code up.

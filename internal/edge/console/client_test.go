@@ -77,11 +77,16 @@ func FuzzAnswers(f *testing.F) {
 		f.Add(403, body)
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{status%500 + 100, body}}}
-		if _, err := c.Lookup(t.Context(), "code"); err != nil && strings.TrimSpace(err.Error()) == "" {
+		status = int(uint(status)%500) + 100
+		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{status, body}}}
+		l, err := c.Lookup(t.Context(), "code")
+		if err != nil && strings.TrimSpace(err.Error()) == "" {
 			t.Errorf("an error that says nothing: %#v", err)
 		}
-		if err := c.Report(t.Context(), wire.ReportRequest{}); err == nil && status%500+100 != http.StatusNoContent {
+		if err == nil && l.NodeName == "" {
+			t.Errorf("%q names no node, and is taken for an answer", body)
+		}
+		if err := c.Report(t.Context(), wire.ReportRequest{}); err == nil && status != http.StatusNoContent {
 			t.Errorf("status %d counts as told", status)
 		}
 	})
