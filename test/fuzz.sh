@@ -3,6 +3,7 @@
 #
 #   FUZZTIME=10m FUZZ=REGEXP FUZZPARALLEL=2 test/fuzz.sh
 #
+# Sandbox and product are modules of their own, so each test runs in its directory.
 # FUZZ chooses tests by PACKAGE/NAME. The exit status is 1 when one of them found
 # something; the input is then below testdata/fuzz of its package, as a test to keep.
 set -uo pipefail
@@ -13,7 +14,7 @@ while IFS=: read -r file func; do
 	name=${name%%(*}
 	[[ "$dir/$name" =~ ${FUZZ:-.} ]] || continue
 	start=$SECONDS
-	if out=$(go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-10m}" -parallel "${FUZZPARALLEL:-2}" 2>&1); then
+	if out=$(cd "$dir" && go test . -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-10m}" -parallel "${FUZZPARALLEL:-2}" 2>&1); then
 		execs=$(grep -o 'execs: [0-9]*' <<<"$out" | tail -1)
 		echo "ok    $dir $name: $((SECONDS - start)) s, ${execs:-no execs}"
 	else
