@@ -11,9 +11,6 @@ const (
 	ReasonRouted Reason = "Routed"
 	// ReasonAddressShared: this node holds the address, and others claim it too.
 	ReasonAddressShared Reason = "AddressShared"
-	// ReasonDirectScrapeUnsupported: logs, exec and the node proxy work; CloudStream
-	// cannot serve scrapers that dial an IPv6 address themselves.
-	ReasonDirectScrapeUnsupported Reason = "DirectScrapeUnsupported"
 )
 
 // Reasons of nodes without a route.

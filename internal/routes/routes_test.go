@@ -246,7 +246,7 @@ func TestTargets(t *testing.T) {
 		},
 		targets: []string{"10351[10.1.0.5:10003 [2001:db8:1::5]:10003]"},
 		routes:  []string{"a 2001:db8::1->10351"},
-		reasons: map[string]Reason{"a": ReasonDirectScrapeUnsupported},
+		reasons: map[string]Reason{"a": ReasonRouted},
 	}, {
 		name: "a tunnel port that is the log port is not taken",
 		input: func(t *testing.T) Input {

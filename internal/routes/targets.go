@@ -194,9 +194,6 @@ func (t *targets) check(id string, c claim, finding Finding) Finding {
 	case c.addr.Is4() && !target.v4, c.addr.Is6() && !target.v6:
 		return broken(ReasonNoEndpointInFamily, fmt.Sprintf(
 			"CloudCore %s has no endpoint in the IP family of %s; requests to it are refused. Give the edge node an address of the other family, or CloudCore both.", id, c.addr))
-	case c.addr.Is6() && finding.Reason == ReasonRouted:
-		return working(ReasonDirectScrapeUnsupported, fmt.Sprintf(
-			"Logs, exec and the node proxy at %s are redirected to CloudCore; CloudStream cannot serve scrapers that dial an IPv6 address.", c.addr))
 	}
 	return finding
 }
