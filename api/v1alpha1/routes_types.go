@@ -81,7 +81,7 @@ type EdgeRouteTargets struct {
 	// +kubebuilder:validation:MaxItems=256
 	Targets []EdgeRouteTarget `json:"targets"`
 
-	// Guard tells the operators what to protect CloudStream's port with. Absent:
+	// Guard tells the operators which ports of CloudCore are for its gate only. Absent:
 	// nothing is guarded yet, and CloudNodeRoutes says so.
 	// +optional
 	Guard *EdgeRouteGuard `json:"guard,omitempty"`
@@ -102,50 +102,26 @@ type EdgeRouteTargetsStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// EdgeRouteGuard holds the facts of the stream guard. Every cloud node drops new
-// TCP connections to CloudStream (its endpoints, the addresses below, and the
-// routed ports of edge addresses) unless they come from the node itself, from an
-// address that a CloudNodeRoutes reports, or from Admitted.
+// EdgeRouteGuard holds the facts of the stream guard: the ports that CloudCore opens
+// behind its gate. Every cloud node drops TCP to them, whoever sent it. The gate, in
+// CloudCore's own pod, comes by the loopback interface.
 type EdgeRouteGuard struct {
 	// Enabled is false only when an admin switched the guard off.
 	Enabled bool `json:"enabled"`
-	// ServicePorts of the Service in front of CloudStream.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=16
-	ServicePorts []EdgeRouteGuardPort `json:"servicePorts,omitempty"`
-	// NodePort of that Service on every node; 0 when it has none.
-	// +optional
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=65535
-	NodePort int32 `json:"nodePort,omitempty"`
-	// HostNetwork says that CloudCore listens on all addresses of its node.
-	// +optional
-	HostNetwork bool `json:"hostNetwork,omitempty"`
-	// Admitted are addresses of admitted pods, and the admin's addresses and CIDRs.
+	// Addresses of the CloudCores.
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=4096
-	// +kubebuilder:validation:items:MaxLength=49
-	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
-	Admitted []string `json:"admitted,omitempty"`
-}
-
-// EdgeRouteGuardPort is a port of the stream Service and the addresses that it
-// is reachable at.
-type EdgeRouteGuardPort struct {
-	// Addresses: cluster, external and load balancer IPs. None: any address of the
-	// cloud node itself.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=512
 	// +kubebuilder:validation:items:MaxLength=45
-	// +kubebuilder:validation:items:Pattern=`^[0-9A-Fa-f:.]+$`
+	// +kubebuilder:validation:items:Pattern=`^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$`
 	Addresses []string `json:"addresses,omitempty"`
-	// Port is a TCP port.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	Port int32 `json:"port"`
+	// Ports of CloudCore at these addresses that are for its gate only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
+	Ports []int32 `json:"ports,omitempty"`
 }
 
 // EdgeRouteTarget is one CloudCore (or the configured destination).
@@ -226,7 +202,7 @@ type CloudNodeRoutesStatus struct {
 	DriftRepaired int64 `json:"driftRepaired"`
 	// LastError is the last failure, empty once a later change succeeded.
 	LastError string `json:"lastError,omitempty"`
-	// Addresses are the cloud node's own, as the stream guard of other nodes admits them.
+	// Addresses are the cloud node's own.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	Addresses []string `json:"addresses,omitempty"`
@@ -242,7 +218,7 @@ type CloudNodeRoutesStatus struct {
 // CloudNodeCounters are packets since the rules were last written anew. They are
 // optional, since a merge patch leaves out what has not changed.
 type CloudNodeCounters struct {
-	// Guarded packets came from somewhere that may not reach CloudStream.
+	// Guarded packets were for a port that CloudCore opens for its gate only.
 	// +optional
 	Guarded int64 `json:"guarded"`
 	// Unrouted packets were for an edge address and redirected by no route.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync"
 
@@ -95,18 +94,9 @@ func (m *Model) SetTargets(obj *v1alpha1.EdgeRouteTargets) error {
 	if !slices.Equal(targets, m.targets) {
 		m.targets, m.version = targets, m.version+1
 	}
-	parsed.cloudNodes, parsed.local = m.facts.cloudNodes, m.facts.local
+	parsed.local = m.facts.local
 	m.setFacts(parsed)
 	return errors.Join(terr, gerr)
-}
-
-// SetCloudNodes replaces the addresses of cloud nodes, which the guard admits.
-func (m *Model) SetCloudNodes(addrs []netip.Addr) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	facts := m.facts
-	facts.cloudNodes = sortedAddrs(addrs)
-	m.setFacts(facts)
 }
 
 // SetLocal replaces the addresses of the node that the rules are for.
@@ -116,13 +106,6 @@ func (m *Model) SetLocal(addrs []netip.Addr) {
 	facts := m.facts
 	facts.local = sortedAddrs(addrs)
 	m.setFacts(facts)
-}
-
-func (m *Model) setFacts(f guardFacts) {
-	if reflect.DeepEqual(f, m.facts) {
-		return
-	}
-	m.facts, m.version = f, m.version+1
 }
 
 // Plan returns what the kernel should hold now.
@@ -192,7 +175,7 @@ func (m *Model) rules() Rules {
 	slices.SortFunc(groups, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Target, b.Target))
 	})
-	return Rules{Groups: groups, Targets: slices.Clone(m.targets), Guard: m.facts.guard(m.targets)}
+	return Rules{Groups: groups, Targets: slices.Clone(m.targets), Guard: m.facts.guard()}
 }
 
 func (m *Model) moves() []Move {

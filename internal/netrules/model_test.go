@@ -168,7 +168,7 @@ func TestUnusableObjectsAreNamed(t *testing.T) {
 	}
 	err = m.SetTargets(&v1alpha1.EdgeRouteTargets{
 		Targets: []v1alpha1.EdgeRouteTarget{{ID: "1", Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "0.0.0.0", Port: 1}}}},
-		Guard:   &v1alpha1.EdgeRouteGuard{Enabled: true, Admitted: []string{"10.0.0.0/33", "10.1.0.0/16"}},
+		Guard:   &v1alpha1.EdgeRouteGuard{Enabled: true, Addresses: []string{"10.0.0.0/33", "10.1.0.1"}, Ports: []int32{10013}},
 	})
 	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "10.0.0.0/33") || !strings.Contains(err.Error(), "0.0.0.0") {
 		t.Errorf("error is %v, want one that names both values", err)
@@ -237,27 +237,27 @@ func TestExpect(t *testing.T) {
 
 func TestGuardFacts(t *testing.T) {
 	m := NewModel()
-	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.2.0.1")})
-	m.SetCloudNodes([]netip.Addr{netip.MustParseAddr("10.2.0.2"), netip.MustParseAddr("10.2.0.1")})
-	must(t, m.SetTargets(&v1alpha1.EdgeRouteTargets{
-		Targets: []v1alpha1.EdgeRouteTarget{{ID: "1", Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.2.0.1", Port: 10003}}}},
-		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003, HostNetwork: true,
-			ServicePorts: []v1alpha1.EdgeRouteGuardPort{{Addresses: []string{"10.96.0.1"}, Port: 10003}},
-			Admitted:     []string{"10.3.0.7/16", "10.3.1.1", "10.4.0.1"}},
-	}))
-	prefix := netip.MustParsePrefix
+	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fd09::1")})
+	targets := &v1alpha1.EdgeRouteTargets{Guard: &v1alpha1.EdgeRouteGuard{Enabled: true,
+		Addresses: []string{"10.9.0.1", "10.1.0.1", "fd01::1"}, Ports: []int32{10014, 10013}}}
+	must(t, m.SetTargets(targets))
+	ap := netip.MustParseAddrPort
 	want := Guard{
-		Enabled:    true,
-		Admitted:   []netip.Prefix{prefix("10.2.0.1/32"), prefix("10.2.0.2/32"), prefix("10.3.0.0/16"), prefix("10.4.0.1/32")},
-		Guarded:    []netip.AddrPort{netip.MustParseAddrPort("10.2.0.1:10003"), netip.MustParseAddrPort("10.96.0.1:10003")},
-		LocalPorts: []uint16{10003, 31003},
+		Enabled: true,
+		Core: []netip.AddrPort{ap("10.1.0.1:10013"), ap("10.1.0.1:10014"), ap("10.9.0.1:10013"), ap("10.9.0.1:10014"),
+			ap("[fd01::1]:10013"), ap("[fd01::1]:10014")},
+		LocalPorts: []uint16{10013, 10014},
 	}
 	if diff := cmp.Diff(want, m.Plan().Rules.Guard, compareNetip); diff != "" {
 		t.Errorf("guard (-want +got):\n%s", diff)
 	}
-	// The port belongs to CloudCore only where CloudCore runs.
-	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.2.0.2")})
-	if diff := cmp.Diff([]uint16{31003}, m.Plan().Rules.Guard.LocalPorts); diff != "" {
-		t.Errorf("local ports of another node (-want +got):\n%s", diff)
+	m.SetLocal([]netip.Addr{netip.MustParseAddr("10.9.0.2")})
+	if got := m.Plan().Rules.Guard.LocalPorts; len(got) != 0 {
+		t.Errorf("local ports are %v, want none: no CloudCore is on this node's network", got)
+	}
+	targets.Guard.Enabled = false
+	must(t, m.SetTargets(targets))
+	if got := m.Plan().Rules.Guard; got.Enabled || len(got.Core) != 0 {
+		t.Errorf("guard is %+v, want it off", got)
 	}
 }

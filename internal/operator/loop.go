@@ -47,7 +47,6 @@ type loop struct {
 	metrics *metrics
 	local   localAddresses
 
-	nodes       map[string][]netip.Addr
 	generations map[string]int64
 	// invalid are the unusable parts of route objects, by object.
 	invalid   map[feedKey]error
@@ -120,7 +119,6 @@ func (l *loop) dueCheck() netrules.Check {
 
 // absorb brings changed objects into the model.
 func (l *loop) absorb() {
-	nodesChanged := false
 	for key, obj := range l.feed.take() {
 		switch key.kind {
 		case kindSlice:
@@ -131,19 +129,7 @@ func (l *loop) absorb() {
 			}
 		case kindNode:
 			l.report.seen(key.name, obj)
-			nodesChanged = true
-			delete(l.nodes, key.name)
-			if cnr, ok := obj.(*v1alpha1.CloudNodeRoutes); ok {
-				l.nodes[key.name] = parseAddresses(cnr.Status.Addresses)
-			}
 		}
-	}
-	if nodesChanged {
-		var all []netip.Addr
-		for _, addrs := range l.nodes {
-			all = append(all, addrs...)
-		}
-		l.model.SetCloudNodes(all)
 	}
 	l.report.invalidObjects(errJoin(l.invalid))
 }
@@ -242,7 +228,7 @@ func (l *loop) announce(plan netrules.Plan, res netrules.Result, took time.Durat
 		go returnMemory()
 	}
 	if first || res.Written {
-		l.purger.request(plan, first || res.Everything)
+		l.purger.request(plan, first || res.Everything || res.Drift)
 	}
 	l.report.applied(l.backend.Name(), v1alpha1.ObservedHash(l.generations), plan, res, l.model.GuardKnown())
 }
@@ -271,16 +257,6 @@ func (l *loop) remove(ctx context.Context) error {
 	l.log.Info("removed all rules, as the uninstall asked", "routes", len(addrs))
 	l.report.gone(l.backend.Name())
 	return nil
-}
-
-func parseAddresses(texts []string) []netip.Addr {
-	var out []netip.Addr
-	for _, text := range texts {
-		if addr, err := netip.ParseAddr(text); err == nil && addr.IsGlobalUnicast() && addr.Zone() == "" {
-			out = append(out, addr.Unmap())
-		}
-	}
-	return out
 }
 
 // errJoin joins the errors of objects, in order of name, for the report.

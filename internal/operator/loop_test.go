@@ -42,8 +42,8 @@ func runningLoop(t *testing.T, objects func(*feed)) (*loop, *lab.NS) {
 	l := &loop{
 		log: log, feed: newFeed(), model: model, backend: backend, metrics: m,
 		report: newReport("cloud-1", unroutable), purger: newPurger(log, ns.FD, model, m),
-		local: func() ([]netip.Addr, error) { return local, nil },
-		nodes: map[string][]netip.Addr{}, generations: map[string]int64{}, invalid: map[feedKey]error{},
+		local:       func() ([]netip.Addr, error) { return local, nil },
+		generations: map[string]int64{}, invalid: map[feedKey]error{},
 	}
 	objects(l.feed)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -69,7 +69,7 @@ func putTargets(f *feed, annotations map[string]string) {
 		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.TargetsName, Generation: 1, Annotations: annotations},
 		Targets: []v1alpha1.EdgeRouteTarget{{ID: "10351", TunnelPort: 10351,
 			Endpoints: []v1alpha1.EdgeRouteEndpoint{{Address: "10.1.0.1", Port: 10003}}}},
-		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true},
+		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, Addresses: []string{"10.1.0.1"}, Ports: []int32{10013}},
 	})
 }
 
@@ -113,13 +113,12 @@ func TestLoopFollowsObjectsAndReports(t *testing.T) {
 	l, ns := runningLoop(t, func(f *feed) {
 		putTargets(f, nil)
 		putSlice(f, 1, "192.168.1.1", "192.168.1.2", "no address")
-		f.put(feedKey{kindNode, "cloud-2"}, &v1alpha1.CloudNodeRoutes{Status: v1alpha1.CloudNodeRoutesStatus{Addresses: []string{"10.0.0.2"}}})
 	})
 	rules := func(part string) func() bool {
 		return func() bool { return strings.Contains(ns.Exec("nft", "list", "ruleset"), part) }
 	}
 	wait(t, "first routes in the kernel", rules("192.168.1.2"))
-	wait(t, "cloud nodes admitted", rules("10.0.0.1-10.0.0.2"))
+	wait(t, "CloudCore guarded", rules("10.1.0.1 . 10013"))
 	wait(t, "report of the first routes", l.report.isReady)
 	got := status(l)
 	if got.Routes != 2 || got.Backend != "nftables" || !slices.Equal(got.Addresses, []string{"10.0.0.1"}) {

@@ -58,7 +58,7 @@ func (r *report) change(edit func()) {
 	}
 }
 
-// seen notes the stored object of any node; only our own matters.
+// seen notes the stored object; only our own matters.
 func (r *report) seen(name string, obj client.Object) {
 	if name != r.node {
 		return
@@ -109,10 +109,10 @@ func (r *report) guarded(g netrules.Guard, known bool) {
 		r.condition(v1alpha1.ConditionGuarded, false, "Disabled", "The stream guard is switched off.")
 	case len(r.unfiltered) > 0:
 		r.condition(v1alpha1.ConditionGuarded, true, "GuardingExceptBridges", fmt.Sprintf(
-			"Only cloud nodes and admitted addresses reach CloudStream through this node, but pods on one bridge (%s) reach each other past every rule. Set net.bridge.bridge-nf-call-iptables and net.bridge.bridge-nf-call-ip6tables to 1.",
+			"Nobody reaches CloudCore past its gate through this node, but pods on one bridge (%s) reach each other past every rule. Set net.bridge.bridge-nf-call-iptables and net.bridge.bridge-nf-call-ip6tables to 1.",
 			strings.Join(r.unfiltered[:min(len(r.unfiltered), maxNamed)], ", ")))
 	default:
-		r.condition(v1alpha1.ConditionGuarded, true, "Guarding", "Only cloud nodes and admitted addresses reach CloudStream through this node.")
+		r.condition(v1alpha1.ConditionGuarded, true, "Guarding", "Nobody reaches CloudCore past its gate through this node.")
 	}
 }
 

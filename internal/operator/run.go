@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -122,7 +121,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 	l := &loop{
 		log: log, feed: newFeed(), model: model, backend: backend, report: report, metrics: m,
 		purger: newPurger(log, ownNetNS, model, m), local: host.Addresses,
-		nodes: map[string][]netip.Addr{}, generations: map[string]int64{}, invalid: map[feedKey]error{},
+		generations: map[string]int64{}, invalid: map[feedKey]error{},
 	}
 	ready := func(*http.Request) error {
 		if !report.isReady() {
@@ -136,7 +135,7 @@ func start(ctx context.Context, mgr ctrl.Manager, node string, backend netrules.
 	}
 	tasks := []task{
 		func(ctx context.Context) error {
-			if err := l.feed.watch(ctx, mgr.GetConfig(), mgr.GetScheme()); err != nil {
+			if err := l.feed.watch(ctx, mgr.GetConfig(), mgr.GetScheme(), node); err != nil {
 				return endOf(ctx, err)
 			}
 			return l.run(ctx)

@@ -51,7 +51,7 @@ func (w *statusWriter) run(ctx context.Context) error {
 
 // write stores what differs, and nothing when nothing does. Before the operator has
 // looked at its node it knows nothing that it should put in place of what an earlier
-// run stored: other nodes' guards admit this node by the addresses there.
+// run stored: edge-watcher routes no address that is there.
 func (w *statusWriter) write(ctx context.Context) error {
 	if !w.report.hasLooked() {
 		return nil

@@ -41,12 +41,12 @@ var watched = []struct {
 }
 
 // watch follows the API until ctx ends and returns once the feed got every object
-// that exists. It keeps trying while the API cannot be reached or its types are not
+// that exists; of the reports of cloud nodes, its own. It keeps trying while the API cannot be reached or its types are not
 // installed.
 //
 // There is no informer's cache between the API and the feed: the model holds
 // all that is needed of 100,000 routes, in a fraction of the objects' size.
-func (f *feed) watch(ctx context.Context, cfg *rest.Config, scheme *runtime.Scheme) error {
+func (f *feed) watch(ctx context.Context, cfg *rest.Config, scheme *runtime.Scheme, node string) error {
 	hc, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return fmt.Errorf("make a client of the API: %w", err)
@@ -61,7 +61,11 @@ func (f *feed) watch(ctx context.Context, cfg *rest.Config, scheme *runtime.Sche
 		}
 		s := newSink(f, w.kind)
 		synced = append(synced, s.synced)
-		lw := toolscache.NewListWatchFromClient(rc, w.resource, "", fields.Everything())
+		selected := fields.Everything()
+		if w.kind == kindNode {
+			selected = fields.OneTermEqualSelector("metadata.name", node)
+		}
+		lw := toolscache.NewListWatchFromClient(rc, w.resource, "", selected)
 		lw.ListWithContextFunc = trimmed(lw.ListWithContextFunc)
 		r := toolscache.NewReflectorWithOptions(lw, w.object, s, toolscache.ReflectorOptions{Name: w.kind, Backoff: retryPolicy()})
 		r.WatchListPageSize = listPage

@@ -32,8 +32,6 @@ func TestRender(t *testing.T) {
 	everything.EdgeWatcher.DestinationAddress = "192.168.1.10"
 	everything.EdgeWatcher.ServiceCIDRs = []string{"10.96.0.0/12"}
 	everything.EdgeWatcher.History, everything.EdgeWatcher.PrometheusURL = true, "http://prometheus.monitoring.svc:9090"
-	everything.StreamGuard.Admit = []string{"10.0.0.7", "10.1.0.0/16"}
-	everything.StreamGuard.AdmitPods = []string{"observability/app in (agent,collector)"}
 	everything.IptablesOperator.Backend = settings.BackendIptables
 	everything.DynamicController = true
 	everything.Images.Registry = "mirror.example.com/edge"
@@ -144,7 +142,7 @@ func golden(t *testing.T, file, got string) {
 // TestPlainHelmCannotRemoveADefault: null in Helm's values removes the chart's default,
 // which would switch the stream guard off without a word.
 func TestPlainHelmCannotRemoveADefault(t *testing.T) {
-	for _, name := range []string{"streamGuard", "streamGuard.enable", "streamGuard.admitPods", "cloudHub.https.enable", "cloudHub.nodeLimit",
+	for _, name := range []string{"streamGuard", "streamGuard.enable", "cloudHub.https.enable", "cloudHub.nodeLimit",
 		"cloudStream.port", "images.pullPolicy", "pods.edgeWatcher.resources.requests", "extras"} {
 		chart, err := loadChart()
 		if err != nil {

@@ -199,14 +199,13 @@ func TestBadSettingsLeaveTheClusterUntouched(t *testing.T) {
 	c := newCluster(t)
 	before := c.picture(t)
 	for name, change := range map[string]func(*settings.Settings){
-		"port of two services":  func(s *settings.Settings) { s.CloudHub.HTTPS.Port = s.CloudHub.WebSocket.Port },
-		"no way in":             func(s *settings.Settings) { s.CloudHub.WebSocket.Enable = false },
-		"loopback":              func(s *settings.Settings) { s.CloudHub.AdvertiseAddress = []string{"127.0.0.1"} },
-		"outside the range":     func(s *settings.Settings) { s.CloudHub.WebSocket.Port = 19999 },
-		"above the range":       func(s *settings.Settings) { s.CloudStream.TunnelPort = 40000 },
-		"node limit":            func(s *settings.Settings) { s.CloudHub.NodeLimit = -1 },
-		"image":                 func(s *settings.Settings) { s.Images.CloudCore = "cloudcore" },
-		"everybody is admitted": func(s *settings.Settings) { s.StreamGuard.Admit = []string{"0.0.0.0/0"} },
+		"port of two services": func(s *settings.Settings) { s.CloudHub.HTTPS.Port = s.CloudHub.WebSocket.Port },
+		"no way in":            func(s *settings.Settings) { s.CloudHub.WebSocket.Enable = false },
+		"loopback":             func(s *settings.Settings) { s.CloudHub.AdvertiseAddress = []string{"127.0.0.1"} },
+		"outside the range":    func(s *settings.Settings) { s.CloudHub.WebSocket.Port = 19999 },
+		"above the range":      func(s *settings.Settings) { s.CloudStream.TunnelPort = 40000 },
+		"node limit":           func(s *settings.Settings) { s.CloudHub.NodeLimit = -1 },
+		"image":                func(s *settings.Settings) { s.Images.CloudCore = "cloudcore" },
 	} {
 		s := enabledSettings()
 		change(&s)

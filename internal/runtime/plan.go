@@ -75,7 +75,7 @@ func (r *Runtime) plan(ctx context.Context, s settings.Settings, o observation) 
 		return Plan{}, err
 	}
 	p := Plan{
-		State: o.state, Reason: o.reason, Message: o.message, Settings: resolved,
+		State: o.state, Reason: o.reason, Message: o.message, Settings: resolved.WithoutRemoved(),
 		Problems: append(problems, more...), Changes: []Change{}, Effects: []Effect{},
 	}
 	if p.Problems == nil {

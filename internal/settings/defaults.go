@@ -21,17 +21,6 @@ const (
 	ImageProbe            = "edgeway/probe:v0.1.0"
 )
 
-// DefaultAdmitPods are the usual readers of metrics, and the agents by which a hosted
-// control plane reaches nodes.
-func DefaultAdmitPods() []string {
-	return []string{
-		"kube-system/k8s-app=metrics-server",
-		"kube-system/k8s-app=konnectivity-agent",
-		"monitoring/app.kubernetes.io/name=prometheus",
-		"kubesphere-monitoring-system/app.kubernetes.io/name=prometheus",
-	}
-}
-
 // defaultPort of a service whose container listens on containerPort.
 func defaultPort(t ServiceType, containerPort int) int {
 	if t == LoadBalancer {
@@ -53,7 +42,7 @@ func Default(t ServiceType) Settings {
 		},
 		CloudStream: CloudStream{Enable: true},
 		EdgeWatcher: EdgeWatcher{LogPort: 10350, MetricsPort: 10250, ServiceCIDRs: []string{}},
-		StreamGuard: StreamGuard{Enable: true, Admit: []string{}, AdmitPods: DefaultAdmitPods()},
+		StreamGuard: StreamGuard{Enable: true},
 
 		IptablesOperator: IptablesOperator{Backend: BackendAuto},
 		Images: Images{
@@ -113,7 +102,7 @@ func (s Settings) Complete() Settings {
 	}
 	for _, list := range []*[]string{
 		&s.CloudHub.AdvertiseAddress, &s.Cluster.AdvertiseAddress, &s.EdgeWatcher.ServiceCIDRs,
-		&s.StreamGuard.Admit, &s.StreamGuard.AdmitPods, &s.Images.PullSecrets,
+		&s.Images.PullSecrets,
 	} {
 		if *list == nil {
 			*list = []string{}

@@ -23,7 +23,7 @@ type Settings struct {
 	CloudHub    CloudHub    `json:"cloudHub" doc:"CloudHub, which edge nodes connect to."`
 	CloudStream CloudStream `json:"cloudStream" doc:"CloudStream, which carries logs, exec and metrics."`
 	EdgeWatcher EdgeWatcher `json:"edgeWatcher" doc:"Where requests for edge nodes' logs and metrics are sent."`
-	StreamGuard StreamGuard `json:"streamGuard" doc:"Which addresses may reach the stream port. Callers have to prove who they are besides."`
+	StreamGuard StreamGuard `json:"streamGuard" doc:"A second wall around what CloudCore opens behind its gate."`
 
 	IptablesOperator IptablesOperator `json:"iptablesOperator" doc:"How routes get into the kernels of cloud nodes."`
 
@@ -73,12 +73,13 @@ type EdgeWatcher struct {
 	PrometheusURL      string   `json:"prometheusURL" doc:"URL of a Prometheus that scrapes the edge nodes, as edge-watcher reaches it; it gives histories of more than an hour. Empty: none."`
 }
 
-// StreamGuard admits callers to CloudStream.
+// StreamGuard keeps everybody but the gate from CloudCore's own ports.
 type StreamGuard struct {
-	Enable bool     `json:"enable" doc:"Drop connections to the stream port that come from anywhere but cloud nodes and admitted addresses."`
-	Admit  []string `json:"admit" doc:"More addresses or networks (CIDR) that may reach the stream port, such as a metrics collector outside the cluster."`
-	// AdmitPods are PodSelectors.
-	AdmitPods []string `json:"admitPods" doc:"Pods on cloud nodes that may reach the stream port, as NAMESPACE/SELECTOR: those that read metrics or carry the API server's requests."`
+	Enable bool `json:"enable" doc:"Drop connections to the ports that CloudCore opens for its gate only, whoever they come from."`
+	// Admit and AdmitPods are what files of before the gate have. They are read so that
+	// those files stay good, told of, and not kept.
+	Admit     []string `json:"admit,omitempty" deprecated:"true" doc:"No longer used; remove it. Callers prove who they are, wherever they come from."`
+	AdmitPods []string `json:"admitPods,omitempty" deprecated:"true" doc:"No longer used; remove it. Callers prove who they are, wherever they come from."`
 }
 
 // Backend is what holds the routes in a cloud node's kernel.

@@ -80,26 +80,17 @@ func checkStreamGuard(s Settings, _ ClusterFacts) []Problem {
 	var out []Problem
 	if !s.StreamGuard.Enable && s.CloudStream.Enable {
 		out = append(out, warning("streamGuard.enable", false, "StreamUnguarded",
-			"whoever reaches the stream port reads logs and runs commands in every edge pod",
-			"turn streamGuard on, or make sure that only the control plane reaches the port"))
+			"whoever finds a way past the gate reaches CloudCore's stream and tunnel servers, which ask nobody who they are",
+			"turn streamGuard on"))
 	}
-	for i, a := range s.StreamGuard.Admit {
-		field := fmt.Sprintf("streamGuard.admit[%d]", i)
-		prefix, err := netip.ParsePrefix(a)
-		if err != nil {
-			// A zone names an interface of one machine.
-			if addr, err := netip.ParseAddr(a); err != nil || addr.Zone() != "" {
-				out = append(out, refuse(field, a, "NotANetwork", "neither an address nor a network in CIDR form", "write it as 10.0.0.7 or 10.0.0.0/24"))
-			}
-			continue
-		}
-		if prefix.Bits() == 0 {
-			out = append(out, refuse(field, a, "AdmitsEveryone", "the network is every address there is", "admit only the collectors that need it"))
-		}
-	}
-	for i, text := range s.StreamGuard.AdmitPods {
-		if _, err := ParsePodSelector(text); err != nil {
-			out = append(out, refuse(fmt.Sprintf("streamGuard.admitPods[%d]", i), text, "NotAPodSelector", err.Error(), "write it as monitoring/app=prometheus"))
+	for _, removed := range []struct {
+		field string
+		list  []string
+	}{{"streamGuard.admit", s.StreamGuard.Admit}, {"streamGuard.admitPods", s.StreamGuard.AdmitPods}} {
+		if len(removed.list) > 0 {
+			out = append(out, warning(removed.field, removed.list, "NoLongerUsed",
+				"nobody is admitted by address any more: callers of the stream port prove who they are, as to a kubelet",
+				"remove the field, and give scrapers a token with the right to nodes/metrics"))
 		}
 	}
 	return out
@@ -109,4 +100,13 @@ func checkStreamGuard(s Settings, _ ClusterFacts) []Problem {
 func sortProblems(in []Problem) []Problem {
 	sort.SliceStable(in, func(i, j int) bool { return in[i].Field < in[j].Field })
 	return in
+}
+
+func checkBackend(s Settings, _ ClusterFacts) []Problem {
+	switch s.IptablesOperator.Backend {
+	case BackendAuto, BackendNFTables, BackendIptables:
+		return nil
+	}
+	return []Problem{refuse("iptablesOperator.backend", s.IptablesOperator.Backend, "UnknownBackend",
+		"not a backend", "choose auto, nftables or iptables")}
 }

@@ -11,7 +11,7 @@ const global = "global"
 
 // HelmValues are the values for the chart: the settings' own JSON form.
 func (s Settings) HelmValues() (map[string]any, error) {
-	raw, err := json.Marshal(s.Complete())
+	raw, err := json.Marshal(s.Complete().WithoutRemoved())
 	if err != nil {
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
@@ -31,5 +31,13 @@ func FromHelmValues(values map[string]any) (Settings, error) {
 	if err != nil {
 		return Settings{}, fmt.Errorf("read release values: %w", err)
 	}
-	return Parse(raw)
+	s, err := Parse(raw)
+	return s.WithoutRemoved(), err
+}
+
+// WithoutRemoved leaves out the fields that are only read, for the sake of files and
+// releases of before.
+func (s Settings) WithoutRemoved() Settings {
+	s.StreamGuard.Admit, s.StreamGuard.AdmitPods = nil, nil
+	return s
 }

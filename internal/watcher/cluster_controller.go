@@ -78,20 +78,18 @@ func (r *clusterReconciler) reports(ctx context.Context) ([]v1alpha1.CloudNodeRo
 	return list.Items, nil
 }
 
-// deleteStale removes the reports of what is no cloud node, or none any more: their
-// addresses would stay admitted to the stream port. It returns the others.
+// deleteStale removes the reports of Nodes that are gone or have become edge nodes: nobody
+// would keep them up to date. No enrollment removes the report of a cloud node, whatever
+// name it asks for. It returns the others.
 func (r *clusterReconciler) deleteStale(ctx context.Context, reports []v1alpha1.CloudNodeRoutes) ([]v1alpha1.CloudNodeRoutes, error) {
-	in := routes.Input{}
-	var err error
-	if in.Nodes, err = r.nodes(ctx); err != nil {
-		return nil, err
-	}
-	enrolled, err := enrollments(ctx, r.client)
+	all, err := r.nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	in.Enrolled = enrolled.devices
-	cloud, _ := cloudNodes(&in)
+	cloud := map[string]bool{}
+	for i := range all {
+		cloud[all[i].Name] = !all[i].Edge
+	}
 	kept := make([]v1alpha1.CloudNodeRoutes, 0, len(reports))
 	for i := range reports {
 		report := &reports[i]
@@ -173,7 +171,6 @@ func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 		WatchesRawSource(nodeChanges(d.nodes, nodes.CloudNode, gather, unseen)).
 		Watches(&v1alpha1.CloudNodeRoutes{}, all, builder.WithPredicates(onChange(reportDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(conditionsDiffer))).
-		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(changed, named(metav1.NamespaceDefault, apiServerSlice))).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(changed, named(metav1.NamespaceSystem, ciliumConfig))).
 		WatchesRawSource(d.pods.source(all)).

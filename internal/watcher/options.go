@@ -31,8 +31,8 @@ type Options struct {
 	ServiceCIDRs []string
 	// CloudCoreService is the Service whose endpoints are the CloudCores.
 	CloudCoreService string
-	// Guard of CloudStream's port.
-	Guard GuardOptions
+	// StreamGuard lets the operators guard CloudCore's ports behind the gate.
+	StreamGuard bool
 	// MetricsBindAddress and HealthProbeBindAddress as "host:port"; "0" switches off.
 	MetricsBindAddress     string
 	HealthProbeBindAddress string
@@ -47,7 +47,7 @@ func DefaultOptions() *Options {
 		MetricsPort:            v1alpha1.MetricsPort,
 		StreamPort:             v1alpha1.StreamPort,
 		CloudCoreService:       "cloudcore",
-		Guard:                  defaultGuardOptions(),
+		StreamGuard:            true,
 		MetricsBindAddress:     ":8080",
 		HealthProbeBindAddress: ":8081",
 	}
@@ -68,7 +68,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "where Prometheus metrics are served; 0 for nowhere")
 	fs.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress, "where /healthz and /readyz are served; 0 for nowhere")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "work only while holding the lease; needed with several replicas")
-	o.Guard.addFlags(fs)
+	fs.BoolVar(&o.StreamGuard, "stream-guard", o.StreamGuard, "let the operators guard CloudCore's ports behind the gate")
 }
 
 // Validate names every option that cannot be used.
@@ -78,7 +78,7 @@ func (o *Options) Validate() error {
 	if o.CloudCoreService == "" {
 		err = errors.Join(err, fmt.Errorf("%w: --cloudcore-service is empty; name CloudCore's Service", ErrBadOption))
 	}
-	return errors.Join(err, cidrErr, o.Guard.validate())
+	return errors.Join(err, cidrErr)
 }
 
 // settings are the options as routing takes them.

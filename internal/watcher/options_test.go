@@ -16,7 +16,6 @@ func TestOptions(t *testing.T) {
 		{"", ""},
 		{"--destination-address=203.0.113.9 --destination-port=31003", ""},
 		{"--service-cidr=10.96.0.0/12 --service-cidr=fd00::/108", ""},
-		{"--admit=10.0.0.0/8 --admit=10.1.2.3 --admit-pods=monitoring/app=prometheus", ""},
 		{"--log-port=0", "--log-port is 0"},
 		{"--metrics-port=65536", "--metrics-port is 65536"},
 		{"--stream-port=-1", "--stream-port is -1"},
@@ -27,11 +26,6 @@ func TestOptions(t *testing.T) {
 		{"--service-cidr=10.96.0.0", `--service-cidr "10.96.0.0"`},
 		{"--service-cidr=10.96.0.0/40", `--service-cidr "10.96.0.0/40"`},
 		{"--cloudcore-service=", "--cloudcore-service is empty"},
-		{"--admit=everyone", `--admit "everyone"`},
-		{"--admit-pods=monitoring", `--admit-pods "monitoring"`},
-		{"--admit-pods=monitoring/", `--admit-pods "monitoring/"`},
-		{"--admit-pods=/app=x", `--admit-pods "/app=x"`},
-		{"--admit-pods=monitoring/a=b=c", `--admit-pods "monitoring/a=b=c"`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			o := DefaultOptions()

@@ -1,10 +1,8 @@
 package watcher
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,35 +21,15 @@ import (
 // operatorPods are those of the DaemonSet iptables-operator.
 var operatorPods = labels.SelectorFromSet(labels.Set{"app.kubernetes.io/name": v1alpha1.OperatorDaemonSet})
 
-// podSource watches the operators' pods and those that may be admitted to the stream
-// port, in a cache of its own: the manager's must not be limited to them.
+// podSource watches the operators' pods, in a cache of its own: the manager's must not
+// be limited to them.
 type podSource struct {
 	reader client.Reader
 	cache  cache.Cache
-	// admitted are the selectors of admitted pods by namespace.
-	admitted map[string][]labels.Selector
 }
 
-func newPodSource(mgr ctrl.Manager, o GuardOptions) (*podSource, error) {
-	admitted, err := o.podSelectors()
-	if err != nil {
-		return nil, err
-	}
-	if !o.Enabled {
-		admitted = nil
-	}
-	watched := maps.Clone(admitted)
-	if watched == nil {
-		watched = map[string][]labels.Selector{}
-	}
-	watched[v1alpha1.KubeEdgeNamespace] = append([]labels.Selector{operatorPods}, watched[v1alpha1.KubeEdgeNamespace]...)
-	namespaces := make(map[string]cache.Config, len(watched))
-	for namespace, list := range watched {
-		namespaces[namespace] = cache.Config{}
-		if len(list) == 1 {
-			namespaces[namespace] = cache.Config{LabelSelector: list[0]}
-		}
-	}
+func newPodSource(mgr ctrl.Manager) (*podSource, error) {
+	namespaces := map[string]cache.Config{v1alpha1.KubeEdgeNamespace: {LabelSelector: operatorPods}}
 	pods, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(),
 		Mapper: mgr.GetRESTMapper(),
@@ -65,7 +43,7 @@ func newPodSource(mgr ctrl.Manager, o GuardOptions) (*podSource, error) {
 	if err := mgr.Add(pods); err != nil {
 		return nil, fmt.Errorf("add cache of pods: %w", err)
 	}
-	return &podSource{reader: pods, cache: pods, admitted: admitted}, nil
+	return &podSource{reader: pods, cache: pods}, nil
 }
 
 // source asks for everything when a pod changes.
@@ -91,40 +69,6 @@ func (p *podSource) operators(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
-// addresses of admitted pods that run on cloud nodes. What an edge node reports as
-// its pods' addresses admits nobody.
-func (p *podSource) addresses(ctx context.Context, onNodes map[string]bool) ([]string, error) {
-	if p == nil {
-		return nil, nil
-	}
-	var out []string
-	for namespace, selectors := range p.admitted {
-		var list corev1.PodList
-		if err := p.reader.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("list admitted pods of namespace %s: %w", namespace, err)
-		}
-		for i := range list.Items {
-			pod := &list.Items[i]
-			matches := func(s labels.Selector) bool { return s.Matches(labels.Set(pod.Labels)) }
-			if onNodes[pod.Spec.NodeName] && !finished(pod) && slices.ContainsFunc(selectors, matches) {
-				out = append(out, podAddresses(pod)...)
-			}
-		}
-	}
-	slices.SortFunc(out, cmp.Compare[string])
-	return out, nil
-}
-
-func podAddresses(pod *corev1.Pod) []string {
-	var out []string
-	for _, ip := range pod.Status.PodIPs {
-		for _, addr := range parseAddrs([]string{ip.IP}) {
-			out = append(out, addr.String())
-		}
-	}
-	return out
-}
-
 // finished pods have given their address back.
 func finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
@@ -140,11 +84,10 @@ func podDiffers(old, new client.Object) bool {
 	before, ok1 := old.(*corev1.Pod)
 	after, ok2 := new.(*corev1.Pod)
 	return !ok1 || !ok2 || before.Spec.NodeName != after.Spec.NodeName || finished(before) != finished(after) ||
-		podReady(before) != podReady(after) ||
-		!slices.Equal(before.Status.PodIPs, after.Status.PodIPs) || !labels.Equals(before.Labels, after.Labels)
+		podReady(before) != podReady(after)
 }
 
-// trimPod keeps what admission and the look at the operators need.
+// trimPod keeps what the look at the operators needs.
 func trimPod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
@@ -156,6 +99,6 @@ func trimPod(obj any) (any, error) {
 		ready = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	}
 	pod.Spec = corev1.PodSpec{NodeName: pod.Spec.NodeName}
-	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, PodIPs: pod.Status.PodIPs, Conditions: ready}
+	pod.Status = corev1.PodStatus{Phase: pod.Status.Phase, Conditions: ready}
 	return pod, nil
 }

@@ -29,7 +29,8 @@ const noteRecordInvalid routes.Reason = "TunnelPortRecordInvalid"
 // routeReconciler turns Nodes, CloudCores and CloudCore's record into route objects.
 type routeReconciler struct {
 	gatherer gatherer
-	guard    guardian
+	// guard says that the operators guard CloudCore.
+	guard    bool
 	writer   writer
 	findings *findings
 	metrics  *metrics
@@ -74,11 +75,7 @@ func (r *routeReconciler) reconcile(ctx context.Context, cause time.Time) (recon
 		return reconcile.Result{}, err
 	}
 	plan := routes.Compute(in)
-	guard, err := r.guard.guard(ctx, in)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	if err := r.writer.write(ctx, plan, guard, cause); err != nil {
+	if err := r.writer.write(ctx, plan, guardOf(r.guard, in.CloudCores), cause); err != nil {
 		if cacheIsBehind(err) {
 			r.log.Debug("the cache is behind; trying again", "error", err)
 			return reconcile.Result{RequeueAfter: retryBehindCache}, nil
@@ -117,7 +114,7 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	own := newEcho()
 	r := &routeReconciler{
 		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.All, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
-		guard:    guardian{reader: mgr.GetClient(), pods: d.pods, options: d.options.Guard},
+		guard:    d.options.StreamGuard,
 		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote, echo: own},
 		findings: d.findings,
 		metrics:  d.metrics,
@@ -130,12 +127,10 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("routes").
 		WatchesRawSource(nodeChanges(d.nodes, nodes.Routing, r.pacer.wait, r.causes.see)).
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
-		Watches(&corev1.Service{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).
 		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
 		Watches(&v1alpha1.EdgeRouteSlice{}, own.slices(r.pacer.wait, r.causes.see), builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(targetsDiffer))).
-		WatchesRawSource(d.pods.source(all)).
 		// One at a time: two would write the same objects.
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
 		Complete(r)

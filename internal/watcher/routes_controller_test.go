@@ -104,7 +104,7 @@ func (s *site) reconciler(t *testing.T) *routeReconciler {
 	own := newEcho()
 	return &routeReconciler{
 		gatherer: gatherer{reader: s, nodes: s.nodes, service: o.CloudCoreService, settings: settings},
-		guard:    guardian{reader: s, options: o.Guard},
+		guard:    o.StreamGuard,
 		writer:   writer{client: s, live: s, wrote: m.wrote, echo: own},
 		findings: &findings{},
 		metrics:  m,

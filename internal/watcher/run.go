@@ -48,8 +48,8 @@ const leaseName = "edge-watcher"
 
 // Extension is a controller of another package.
 //
-// The manager's client caches the ConfigMap kubeedge/tunnelport, and Services and
-// EndpointSlices of namespace kubeedge, and no others; Nodes, Secrets and Pods are not
+// The manager's client caches the ConfigMap kubeedge/tunnelport, and EndpointSlices of
+// namespace kubeedge, and no others; Nodes, Secrets and Pods are not
 // cached at all. What is kept of Nodes is in the store.
 type Extension struct {
 	// AddFlags adds the controller's own flags; nil for none.
@@ -173,7 +173,6 @@ func newScheme() (*runtime.Scheme, error) {
 
 // cacheOptions keep memory small: of every kind only what a controller reads.
 func cacheOptions() cache.Options {
-	kubeedge := map[string]cache.Config{v1alpha1.KubeEdgeNamespace: {}}
 	named := func(name string) cache.Config {
 		return cache.Config{FieldSelector: fields.OneTermEqualSelector("metadata.name", name)}
 	}
@@ -184,7 +183,6 @@ func cacheOptions() cache.Options {
 				v1alpha1.KubeEdgeNamespace: named(v1alpha1.TunnelPortConfigMap),
 				metav1.NamespaceSystem:     named(ciliumConfig),
 			}},
-			&corev1.Service{}: {Namespaces: kubeedge},
 			&discoveryv1.EndpointSlice{}: {Namespaces: map[string]cache.Config{
 				v1alpha1.KubeEdgeNamespace: {},
 				metav1.NamespaceDefault:    named(apiServerSlice),
@@ -208,7 +206,7 @@ func newDependencies(mgr ctrl.Manager, o *Options, log *slog.Logger) (*dependenc
 	if err != nil {
 		return nil, err
 	}
-	pods, err := newPodSource(mgr, o.Guard)
+	pods, err := newPodSource(mgr)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (r *router) open(open opener) {
 }
 
 func (r *router) setTargets(addrs ...string) {
-	obj := &v1alpha1.EdgeRouteTargets{Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003}}
+	obj := &v1alpha1.EdgeRouteTargets{Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, Addresses: addrs, Ports: []int32{v1alpha1.CoreStreamPort, v1alpha1.CoreTunnelPort}}}
 	for i, addr := range addrs {
 		obj.Targets = append(obj.Targets, v1alpha1.EdgeRouteTarget{
 			ID: targetIDs[i], TunnelPort: int32(10351 + i),

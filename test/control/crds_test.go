@@ -68,10 +68,9 @@ func TestCRDsTakeAddressesAndPortsOnly(t *testing.T) {
 		{targets, "cloudcore", target("id: x"), "id"},
 		{targets, "cloudcore", target("id: configured, endpoints: [{address: cloudcore, port: 10003}]"), "address"},
 		{targets, "cloudcore", target("id: configured, endpoints: [{address: 10.1.0.5, port: 0}]"), "port"},
-		{targets, "cloudcore", "targets: []\nguard: {enabled: true, admitted: [10.0.0.1, 10.0.0.0/8, '2001:db8::/32']}", ""},
-		{targets, "cloudcore", "targets: []\nguard: {enabled: true, admitted: ['0.0.0.0/0 accept']}", "admitted"},
-		{targets, "cloudcore", "targets: []\nguard: {enabled: true, nodePort: 65536}", "nodePort"},
-		{targets, "cloudcore", "targets: []\nguard: {enabled: true, servicePorts: [{port: 0}]}", "port"},
+		{targets, "cloudcore", "targets: []\nguard: {enabled: true, addresses: [10.0.0.1, '2001:db8::1'], ports: [10013]}", ""},
+		{targets, "cloudcore", "targets: []\nguard: {enabled: true, addresses: ['0.0.0.0/0 accept']}", "addresses"},
+		{targets, "cloudcore", "targets: []\nguard: {enabled: true, ports: [65536]}", "ports"},
 		{report, "cloud-1", "status: {routes: 1, counters: {guarded: 1}}", ""},
 	} {
 		err := admin.Create(t.Context(), object(t, c.kind, c.name, c.body), client.DryRunAll)
@@ -92,14 +91,14 @@ func TestAnOperatorWritesItsOwnReportOnly(t *testing.T) {
 	own := &v1alpha1.CloudNodeRoutes{ObjectMeta: metav1.ObjectMeta{Name: "cloud-1"}}
 	other := &v1alpha1.CloudNodeRoutes{ObjectMeta: metav1.ObjectMeta{Name: "cloud-2"}}
 	create(t, other)
-	admit := func(r *v1alpha1.CloudNodeRoutes) error {
+	report := func(r *v1alpha1.CloudNodeRoutes) error {
 		next := r.DeepCopy()
 		next.Status.Addresses = []string{"203.0.113.66"}
 		return operator.Status().Patch(t.Context(), next, client.MergeFrom(r))
 	}
 	// The policy takes a moment to be in force.
 	eventually(t, "the report of another node is refused", func() error {
-		if err := admit(other); err == nil {
+		if err := report(other); err == nil {
 			return errUnexpected
 		} else if !strings.Contains(err.Error(), "report of that node only") {
 			return err
@@ -110,7 +109,7 @@ func TestAnOperatorWritesItsOwnReportOnly(t *testing.T) {
 		t.Fatalf("the operator may not create its own report: %v", err)
 	}
 	t.Cleanup(func() { _ = admin.Delete(t.Context(), own) })
-	if err := admit(own); err != nil {
+	if err := report(own); err != nil {
 		t.Errorf("the operator may not write its own report: %v", err)
 	}
 	for what, err := range map[string]error{

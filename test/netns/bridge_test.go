@@ -44,7 +44,9 @@ func (s *site) bridge(filtered bool) bridge {
 		return ns
 	}
 	b := bridge{client: pod("client", "10.9.5.2", "fd00:5::2")}
-	b.core = pod("bridged", "10.9.5.3", "fd00:5::3").Serve("bridged-core", ":10003")
+	core := pod("bridged", "10.9.5.3", "fd00:5::3")
+	b.core = core.Serve("bridged-core", ":10003")
+	core.Serve("own", ":"+corePort)
 	return b
 }
 
@@ -92,19 +94,16 @@ func TestGuardOfBridgedPods(t *testing.T) {
 		t.Run(map[bool]string{false: "bridge-nf-call-iptables 0", true: "bridge-nf-call-iptables 1"}[filtered], func(t *testing.T) {
 			forEachOf(t, kinds[:1], func(t *testing.T, s *site) { // the bridge decides, not the backend
 				b := s.bridge(filtered)
-				s.routes(route("a", edgeA, "10351"), route("a", edgeA6, "10351")).targets(guardFacts(), "10.9.5.3 fd00:5::3")
+				s.routes(route("a", edgeA, "10351"), route("a", edgeA6, "10351")).targets(guardFacts("10.9.5.3", "fd00:5::3"), "10.9.5.3 fd00:5::3")
 				s.apply(netrules.Trust)
 				s.unfiltered(map[bool][]string{true: nil, false: {"br0"}}[filtered])
-				for _, address := range []string{edgeA + ":10250", "[" + edgeA6 + "]:10250"} {
-					s.dropped(b.client, address)
-				}
-				s.dropped(s.pod, "10.9.5.3:10003")
-				s.dropped(s.pod, "[fd00:5::3]:10003")
-				for _, address := range []string{"10.9.5.3:10003", "[fd00:5::3]:10003"} {
+				for _, address := range []string{"10.9.5.3:" + corePort, "[fd00:5::3]:" + corePort} {
+					s.dropped(s.pod, address)
+					s.dropped(s.node, address)
 					if filtered {
 						s.dropped(b.client, address)
 					} else { // a known limit; the operator reports it
-						s.expect(b.client, address, "bridged-core")
+						s.expect(b.client, address, "own")
 					}
 				}
 			})

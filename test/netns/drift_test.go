@@ -45,7 +45,7 @@ func generation(t *testing.T, ns *lab.NS) string {
 func TestRestartWritesNothing(t *testing.T) {
 	forEachBackend(t, func(t *testing.T, s *site) {
 		s.usual()
-		guarded := &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003, Admitted: []string{"10.9.2.0/24", "10.9.9.9"}}
+		guarded := &v1alpha1.EdgeRouteGuard{Enabled: true, Ports: []int32{10013, 10014}, Addresses: []string{"10.9.1.2", "fd00:1::2"}}
 		s.targets(guarded, "10.9.1.2 fd00:1::2", "10.9.1.3")
 		s.apply(netrules.Trust)
 		before, rules := generation(t, s.node), s.ruleset()

@@ -36,7 +36,7 @@ func TestRepairsIPTables(t *testing.T) {
 	}
 	forEachOf(t, watchful()[1:], func(t *testing.T, s *site) {
 		s.usual()
-		s.targets(guardFacts(), "10.9.1.2 fd00:1::2", "10.9.1.3")
+		s.targets(guardFacts("10.9.1.2", "fd00:1::2"), "10.9.1.2 fd00:1::2", "10.9.1.3")
 		s.apply(netrules.Trust)
 		commands := rules
 		if !s.kind.rulePerNode() {

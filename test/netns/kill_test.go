@@ -50,7 +50,7 @@ func churnForever(k kind) error {
 // killable is the nth of the changes; edgeB goes to core2 in all of them.
 func (s *site) killable(n int) error {
 	targets := [][]string{{"10.9.1.2 fd00:1::2", "10.9.1.3"}, {"", "10.9.1.3"}, {"10.9.1.3", "10.9.1.3"}}[n%3]
-	if err := s.model.SetTargets(targetsOf(guardFacts(), targets...)); err != nil {
+	if err := s.model.SetTargets(targetsOf(guardFacts("10.9.1.2", "fd00:1::2"), targets...)); err != nil {
 		return err
 	}
 	routes := append(some(1500, n), route("b", edgeB, "10352"), route("a", edgeA, []string{"10351", "10352"}[n%2]))

@@ -14,21 +14,22 @@ import (
 )
 
 // underlay is two cloud nodes, an edge host and an outsider around a router, and
-// three pods on the first node: CloudCore, one that is admitted and one that is not.
-// Everybody has a route to everybody, so that only the guard can stop anyone.
+// two pods on the first node: CloudCore and a tenant's. Everybody has a route to
+// everybody, so that only the guard can stop anyone.
 type underlay struct {
-	t                                   *testing.T
-	router, node, other, outside, edge  *lab.NS
-	core, admitted, tenant              *lab.NS
-	models                              map[*lab.NS]*netrules.Model
-	backends                            map[*lab.NS]netrules.Backend
-	nodeAddrs, otherAddrs, admittedAddr []netip.Addr
-	endpoint                            []string
-	hostNetwork                         bool
+	t                                  *testing.T
+	router, node, other, outside, edge *lab.NS
+	core, tenant                       *lab.NS
+	models                             map[*lab.NS]*netrules.Model
+	backends                           map[*lab.NS]netrules.Backend
+	nodeAddrs, otherAddrs              []netip.Addr
+	endpoint                           []string
+	hostNetwork                        bool
 }
 
 const (
 	streamNodePort = "31003"
+	tenantNodePort = "31013" // of a Service that a tenant made for CloudCore's own port
 	service4       = "203.0.113.7"
 	service6       = "fd96::7"
 	routed4        = "192.168.100.2" // an edge address that only the routes lead to
@@ -66,12 +67,11 @@ func newUnderlay(t *testing.T, k kind, hostNetwork bool) *underlay {
 	forwards(u.other)
 	var core []netip.Addr
 	u.core, core = stub(t, u.node, 11, "core")
-	u.admitted, u.admittedAddr = stub(t, u.node, 12, "admitted")
 	u.tenant, _ = stub(t, u.node, 13, "tenant")
-	for _, to := range []string{"10.8.11.0/24", "10.8.12.0/24", "10.8.13.0/24", service4, routed4} {
+	for _, to := range []string{"10.8.11.0/24", "10.8.13.0/24", service4, routed4} {
 		u.router.IP("route", "add", to, "via", "10.8.1.2")
 	}
-	for _, to := range []string{"fd08:11::/64", "fd08:12::/64", "fd08:13::/64", service6, routed6} {
+	for _, to := range []string{"fd08:11::/64", "fd08:13::/64", service6, routed6} {
 		u.router.IP("-6", "route", "add", to, "via", "fd08:1::2")
 	}
 	u.edgeAddress()
@@ -79,7 +79,8 @@ func newUnderlay(t *testing.T, k kind, hostNetwork bool) *underlay {
 	if hostNetwork {
 		server, core = u.node, u.nodeAddrs
 	}
-	server.Serve("core", ":10003")
+	server.Serve("gate", ":10003")
+	server.Serve("core", ":"+corePort)
 	server.Serve("hub", ":"+otherCorePort)
 	for _, addr := range core {
 		u.endpoint = append(u.endpoint, addr.String())
@@ -108,30 +109,31 @@ func (u *underlay) edgeAddress() {
 	u.router.IP("-6", "route", "add", edgeA6, "via", "fd08:4::2")
 }
 
-// proxy does what kube-proxy does: the node port and the Service's address lead to
-// the endpoint, from outside and from the node's own processes.
+// proxy does what kube-proxy does: node ports and the Service's address lead to the
+// endpoint's ports, the gate's and CloudCore's own, from outside and from the node's own processes.
 func (u *underlay) proxy(ns *lab.NS, core []netip.Addr) {
-	to4, to6 := fmt.Sprintf("dnat ip to %s:10003", core[0]), fmt.Sprintf("dnat ip6 to [%s]:10003", core[1])
-	ns.Exec("nft", strings.Join([]string{
-		"add table inet proxy", "add chain inet proxy services",
-		"add rule inet proxy services meta nfproto ipv4 fib daddr type local tcp dport " + streamNodePort + " " + to4,
-		"add rule inet proxy services ip daddr " + service4 + " tcp dport 10003 " + to4,
-		"add rule inet proxy services meta nfproto ipv6 fib daddr type local tcp dport " + streamNodePort + " " + to6,
-		"add rule inet proxy services ip6 daddr " + service6 + " tcp dport 10003 " + to6,
+	rules := []string{"add table inet proxy", "add chain inet proxy services"}
+	for _, s := range []struct{ nodePort, port string }{{streamNodePort, "10003"}, {tenantNodePort, corePort}} {
+		to4, to6 := fmt.Sprintf("dnat ip to %s:%s", core[0], s.port), fmt.Sprintf("dnat ip6 to [%s]:%s", core[1], s.port)
+		rules = append(rules,
+			"add rule inet proxy services meta nfproto ipv4 fib daddr type local tcp dport "+s.nodePort+" "+to4,
+			"add rule inet proxy services ip daddr "+service4+" tcp dport "+s.port+" "+to4,
+			"add rule inet proxy services meta nfproto ipv6 fib daddr type local tcp dport "+s.nodePort+" "+to6,
+			"add rule inet proxy services ip6 daddr "+service6+" tcp dport "+s.port+" "+to6)
+	}
+	rules = append(rules,
 		"add chain inet proxy pre { type nat hook prerouting priority -100 ; }", "add rule inet proxy pre jump services",
 		"add chain inet proxy out { type nat hook output priority -100 ; }", "add rule inet proxy out jump services",
-		"add chain inet proxy post { type nat hook postrouting priority 100 ; }", "add rule inet proxy post ct status dnat masquerade",
-	}, ";"))
+		"add chain inet proxy post { type nat hook postrouting priority 100 ; }", "add rule inet proxy post ct status dnat masquerade")
+	ns.Exec("nft", strings.Join(rules, ";"))
 }
 
 // apply brings both nodes' kernels to the routes, with or without the guard.
 func (u *underlay) apply(guard bool) {
 	u.t.Helper()
-	facts := &v1alpha1.EdgeRouteGuard{Enabled: guard, NodePort: 31003, HostNetwork: u.hostNetwork,
-		ServicePorts: []v1alpha1.EdgeRouteGuardPort{{Addresses: []string{service4, service6}, Port: 10003}},
-		Admitted:     []string{u.admittedAddr[0].String(), u.admittedAddr[1].String()}}
+	facts := guardFacts(u.endpoint...)
+	facts.Enabled = guard
 	for ns, m := range u.models {
-		m.SetCloudNodes(append(append([]netip.Addr{}, u.nodeAddrs...), u.otherAddrs...))
 		err := m.SetSlice("a", []v1alpha1.EdgeRoute{route("a", edgeA, "10351"), route("a", edgeA6, "10351"),
 			route("b", routed4, "10351"), route("b", routed6, "10351")})
 		if err != nil {
@@ -147,43 +149,46 @@ func (u *underlay) apply(guard bool) {
 	}
 }
 
-// doors are the ways to CloudStream, by name.
-func (u *underlay) doors() map[string]string {
+// doors are the ways to a port of CloudCore's, by name.
+func (u *underlay) doors(port, nodePort string) map[string]string {
 	at := func(addr any, port string) string { return net.JoinHostPort(fmt.Sprint(addr), port) }
-	doors := map[string]string{
-		"edge IP v4":             at(routed4, "10250"),
-		"edge IP v6":             at(routed6, "10250"),
-		"edge IP tunnel port v4": at(routed4, "10351"),
-		"edge IP tunnel port v6": at(routed6, "10351"),
-		"load balancer v4":       at(service4, "10003"),
-		"load balancer v6":       at(service6, "10003"),
-	}
+	doors := map[string]string{"load balancer v4": at(service4, port), "load balancer v6": at(service6, port)}
 	for i, family := range []string{"v4", "v6"} {
-		doors["CloudCore "+family] = at(u.endpoint[i], "10003")
-		doors["node port of CloudCore's node "+family] = at(u.nodeAddrs[i], streamNodePort)
-		doors["node port of the other node "+family] = at(u.otherAddrs[i], streamNodePort)
-		doors["node port at a pod's gateway "+family] = at([]string{"10.8.13.1", "fd08:13::1"}[i], streamNodePort)
+		doors["CloudCore "+family] = at(u.endpoint[i], port)
+		doors["node port of CloudCore's node "+family] = at(u.nodeAddrs[i], nodePort)
+		doors["node port of the other node "+family] = at(u.otherAddrs[i], nodePort)
+		doors["node port at a pod's gateway "+family] = at([]string{"10.8.13.1", "fd08:13::1"}[i], nodePort)
 		if u.hostNetwork {
-			doors["another address of CloudCore's node "+family] = at([]string{"10.8.13.1", "fd08:13::1"}[i], "10003")
+			doors["another address of CloudCore's node "+family] = at([]string{"10.8.13.1", "fd08:13::1"}[i], port)
 		}
 	}
 	return doors
 }
 
-// knocks tries every door from everybody at once and compares with who may enter.
-func (u *underlay) knocks(mayEnter map[*lab.NS]bool) {
+// gates are the ways to the gate, the routes of edge addresses among them.
+func (u *underlay) gates() map[string]string {
+	doors := u.doors("10003", streamNodePort)
+	for name, addr := range map[string]string{"v4": routed4, "v6": routed6} {
+		doors["edge IP "+name] = net.JoinHostPort(addr, "10250")
+		doors["edge IP tunnel port "+name] = net.JoinHostPort(addr, "10351")
+	}
+	return doors
+}
+
+// knocks tries every door from everybody at once: all open, or none.
+func (u *underlay) knocks(doors map[string]string, who string, open bool) {
 	u.t.Helper()
 	var wg sync.WaitGroup
-	for from, may := range mayEnter {
-		for door, address := range u.doors() {
+	for _, from := range []*lab.NS{u.outside, u.edge, u.tenant, u.node, u.other} {
+		for door, address := range doors {
 			wg.Go(func() {
 				patience := dead
-				if may {
+				if open {
 					patience = prompt
 				}
 				got, err := from.Who(address, patience)
-				if entered := err == nil && got == "core"; entered != may {
-					u.t.Errorf("from %s to %s (%s): answered %q (%v), may enter: %v", from.Name, door, address, got, err, may)
+				if entered := err == nil && got == who; entered != open {
+					u.t.Errorf("from %s to %s (%s): answered %q (%v), open: %v", from.Name, door, address, got, err, open)
 				}
 			})
 		}
@@ -191,27 +196,36 @@ func (u *underlay) knocks(mayEnter map[*lab.NS]bool) {
 	wg.Wait()
 }
 
-// TestGuardMatrix tries every way to CloudStream from every kind of place, first
-// with the guard off: then all of them are open.
+// TestGuardMatrix tries every way to CloudCore's own port from every kind of place, first
+// with the guard off: then all of them are open. The ways to the gate stay open.
 func TestGuardMatrix(t *testing.T) {
 	for _, k := range kinds {
 		for _, hostNetwork := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, CloudCore on the host's network: %v", k.name, hostNetwork), func(t *testing.T) {
 				t.Parallel()
 				u := newUnderlay(t, k, hostNetwork)
+				own := u.doors(corePort, tenantNodePort)
 				u.apply(false)
-				u.knocks(map[*lab.NS]bool{u.outside: true, u.edge: true, u.tenant: true, u.admitted: true, u.node: true, u.other: true})
+				u.knocks(own, "core", true)
 				u.apply(true)
-				u.knocks(map[*lab.NS]bool{u.outside: false, u.edge: false, u.tenant: false, u.admitted: true, u.node: true, u.other: true})
+				u.knocks(own, "core", false)
+				u.knocks(u.gates(), "gate", true)
+				server := u.core
+				if hostNetwork {
+					server = u.node
+				}
+				for _, loopback := range []string{"127.0.0.1", "::1"} {
+					if got, err := server.Who(net.JoinHostPort(loopback, corePort), prompt); err != nil || got != "core" {
+						t.Errorf("the gate's way by %s answered %q (%v), want core", loopback, got, err)
+					}
+				}
 				for _, from := range []*lab.NS{u.outside, u.edge, u.tenant} {
 					if got, err := from.Who(net.JoinHostPort(u.endpoint[0], otherCorePort), prompt); err != nil || got != "hub" {
 						t.Errorf("from %s CloudHub answered %q (%v), want hub", from.Name, got, err)
 					}
 				}
-				for ns, b := range u.backends {
-					if c, err := b.Counters(t.Context()); err != nil || c.Guarded == 0 {
-						t.Errorf("counters of %s are %+v (%v), want guarded packets", ns.Name, c, err)
-					}
+				if c, err := u.backends[u.node].Counters(t.Context()); err != nil || c.Guarded == 0 {
+					t.Errorf("counters of CloudCore's node are %+v (%v), want guarded packets", c, err)
 				}
 			})
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -168,14 +167,6 @@ func (k *Kernels) modelOf(name string, state apiState) (*netrules.Model, error) 
 	for _, s := range state.slices {
 		errs = append(errs, m.SetSlice(s.Name, s.Routes))
 	}
-	var cloud []netip.Addr
-	for _, n := range state.nodes {
-		for _, text := range n.Status.Addresses {
-			addr, err := netip.ParseAddr(text)
-			cloud, errs = append(cloud, addr), append(errs, err)
-		}
-	}
-	m.SetCloudNodes(cloud)
 	errs = append(errs, k.hosts[name].Do(func() error {
 		local, err := host.Addresses()
 		m.SetLocal(local)

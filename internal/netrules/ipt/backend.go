@@ -243,7 +243,7 @@ func (b *Backend) equalize(ctx context.Context, p netrules.Plan) (bool, error) {
 	work, counts := newSetWork(), map[string]int{}
 	if b.sets != nil {
 		want := allSets(next)
-		full := membersOf(p, want)
+		full := membersOf(p)
 		var err error
 		if work, err = workFor(b.sets, want, full); err != nil {
 			return false, err

@@ -1,7 +1,8 @@
 // Package ipt keeps routes in iptables, for hosts whose nf_tables cannot be used.
 //
 //	table   built-in chain       our chain        what it does
-//	mangle  PREROUTING           EDGEWAY-GUARD    drops strangers before any DNAT can hide where they went
+//	mangle  POSTROUTING          EDGEWAY-GUARD    drops what goes to CloudCore's own ports past its gate,
+//	mangle  INPUT                EDGEWAY-GUARD-HERE  in pods and on this node; all DNAT is done by then
 //	filter  FORWARD, OUTPUT      EDGEWAY-CLOSED   fails closed: what still goes to an edge address was
 //	                                              not redirected, and is rejected or dropped
 //	nat     PREROUTING, OUTPUT   EDGEWAY-DNAT     redirects what pods and the node's own processes send

@@ -29,17 +29,17 @@ const (
 
 // Other chains that are always there, or with rules for every address.
 const (
-	chainGuard    = prefix + "GUARD"
-	chainStranger = prefix + "STRANGER"
-	chainClosed   = prefix + "CLOSED"
-	chainNoRoute  = prefix + "NOROUTE"
-	chainNoTunnel = prefix + "NOTUNNEL"
-	chainDNAT     = prefix + "DNAT"
-	chainRoutes   = prefix + "ROUTES"
-	chainTunnels  = prefix + "TUNNELS"
-	chainMasq     = prefix + "MASQ"
-	chainMasqTo   = prefix + "MASQ-TO"
-	chainNodes    = prefix + "NODES"
+	chainGuard     = prefix + "GUARD"
+	chainGuardHere = prefix + "GUARD-HERE"
+	chainClosed    = prefix + "CLOSED"
+	chainNoRoute   = prefix + "NOROUTE"
+	chainNoTunnel  = prefix + "NOTUNNEL"
+	chainDNAT      = prefix + "DNAT"
+	chainRoutes    = prefix + "ROUTES"
+	chainTunnels   = prefix + "TUNNELS"
+	chainMasq      = prefix + "MASQ"
+	chainMasqTo    = prefix + "MASQ-TO"
+	chainNodes     = prefix + "NODES"
 )
 
 // jump is a rule of a built-in chain that enters one of ours.
@@ -48,7 +48,8 @@ type jump struct{ table, builtin, to string }
 func (j jump) rule() string { return "-p tcp -j " + j.to }
 
 var jumps = []jump{
-	{mangle, "PREROUTING", chainGuard},
+	{mangle, "INPUT", chainGuardHere},
+	{mangle, "POSTROUTING", chainGuard},
 	{filter, "FORWARD", chainClosed},
 	{filter, "OUTPUT", chainClosed},
 	{nat, "PREROUTING", chainDNAT},
@@ -62,13 +63,8 @@ type chain struct {
 	rules       []string
 }
 
-// set is an IP set. The members of a set of edge addresses belong to the plan, not
-// to the set; those of every other set are fixed.
-type set struct {
-	ipset.Set
-	edges bool
-	fixed []netip.Prefix
-}
+// set is an IP set of edge addresses, which belong to the plan.
+type set struct{ ipset.Set }
 
 // layout is all that one IP family needs, apart from edge addresses in sets.
 type layout struct {
@@ -89,7 +85,7 @@ type builder struct {
 func render(r netrules.Rules, v6, sets bool, nodes []node) layout {
 	b := &builder{v6: v6, sets: sets, named: map[string]set{}}
 	known := r.KnownPorts()
-	b.guard(r.Guard, known, nodes)
+	b.guard(r.Guard)
 	b.closed(r, known, nodes)
 	b.dnat(r, known, nodes)
 	b.masquerade(r, known)
@@ -111,7 +107,7 @@ type node struct {
 }
 
 func (b *builder) set(name, typ string) set {
-	return set{Set: ipset.Set{Name: name, Type: typ, V6: b.v6, MaxElem: maxElem}, edges: typ == ipset.HashIP}
+	return set{Set: ipset.Set{Name: name, Type: typ, V6: b.v6, MaxElem: maxElem}}
 }
 
 func (b *builder) chain(table, name string, rules ...string) {
@@ -133,8 +129,6 @@ func (b *builder) matchGroup(k netrules.Key) string {
 	b.named[name] = b.set(name, ipset.HashIP)
 	return "-m set --match-set " + name + " dst"
 }
-
-func (b *builder) matchEdge() string { return "-m set --match-set " + edgeSet(b.v6) + " dst" }
 
 // portsPerRule is how many ports the multiport match takes.
 const portsPerRule = 15

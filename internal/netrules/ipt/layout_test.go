@@ -37,9 +37,8 @@ func usual() netrules.Rules {
 		},
 		Guard: netrules.Guard{
 			Enabled:    true,
-			Admitted:   []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16"), netip.MustParsePrefix("::/0")},
-			Guarded:    []netip.AddrPort{netip.MustParseAddrPort("10.1.0.1:10003"), netip.MustParseAddrPort("[fd01::1]:10003")},
-			LocalPorts: []uint16{10003, 31003},
+			Core:       []netip.AddrPort{netip.MustParseAddrPort("10.1.0.1:10013"), netip.MustParseAddrPort("[fd01::1]:10013")},
+			LocalPorts: []uint16{10013, 10014},
 		},
 	}
 }
@@ -59,7 +58,7 @@ func nodesOf(v6 bool) []node {
 func text(l layout) string {
 	var out strings.Builder
 	for _, s := range l.sets {
-		fmt.Fprintf(&out, "# set %s %s %v\n", s.Name, s.Type, s.fixed)
+		fmt.Fprintf(&out, "# set %s %s\n", s.Name, s.Type)
 	}
 	out.Write(compare(state{}, l.chains, jumps, nil).script())
 	return out.String()

@@ -7,77 +7,39 @@ import (
 	"slices"
 
 	"github.com/edgeway-io/edgeway/internal/netrules"
-	"github.com/edgeway-io/edgeway/internal/netrules/ipt/ipset"
 )
 
-// guard drops strangers' new connections. What the node's own processes send
-// arrives here by the loopback interface, if at all.
-func (b *builder) guard(g netrules.Guard, known []uint16, nodes []node) {
-	var rules []string
-	if g.Enabled {
-		rules = append(rules, "-i lo -j RETURN", "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN")
-		for _, ap := range g.Guarded {
+// guard drops what goes to a CloudCore's own ports, whoever sent it and whatever address
+// it was sent to: every DNAT has been done by then. Packets of open connections are no
+// exception.
+//
+// A CloudCore on this node's network listens on each of the node's addresses. Only the
+// gate's way is left there: from this node to a loopback address. The interface alone would let
+// this node's other addresses pass, and the address alone what kube-proxy's
+// route_localnet accepts from outside.
+func (b *builder) guard(g netrules.Guard) {
+	var pods, here []string
+	if g.Enabled && len(g.Core) > 0 {
+		pods = append(pods, "-o lo -j RETURN")
+		for _, ap := range g.Core {
 			if ap.Addr().Is6() == b.v6 {
-				rules = append(rules, fmt.Sprintf("-d %s %s -j %s", single(ap.Addr()), matchPort(ap.Port()), chainStranger))
+				pods = append(pods, fmt.Sprintf("-d %s %s -g %s", single(ap.Addr()), matchPort(ap.Port()), chainGuarded))
 			}
 		}
-		for _, ports := range matchPorts(known) {
-			if b.sets {
-				rules = append(rules, ports+" "+b.matchEdge()+" -j "+chainStranger)
-			} else {
-				rules = append(rules, ports+" -j "+chainNodes)
-			}
+	}
+	if g.Enabled && len(g.LocalPorts) > 0 {
+		loopback := "127.0.0.0/8"
+		if b.v6 {
+			loopback = "::1/128"
 		}
+		here = append(here, "-d "+loopback+" -i lo -j RETURN")
 		for _, ports := range matchPorts(g.LocalPorts) {
-			rules = append(rules, ports+" -m addrtype --dst-type LOCAL -j "+chainStranger)
+			here = append(here, ports+" -g "+chainGuarded)
 		}
 	}
-	b.chain(mangle, chainGuard, rules...)
-	if !b.sets {
-		b.perNode(mangle, nodes, func(netrules.Key) string { return "-g " + chainStranger })
-	}
-	b.chain(mangle, chainStranger, b.stranger(g)...)
+	b.chain(mangle, chainGuard, pods...)
+	b.chain(mangle, chainGuardHere, here...)
 	b.chain(mangle, chainGuarded, "-j DROP")
-}
-
-// stranger lets admitted addresses pass.
-func (b *builder) stranger(g netrules.Guard) []string {
-	if !g.Enabled {
-		return nil
-	}
-	admitted := halves(slices.DeleteFunc(slices.Clone(g.Admitted), func(p netip.Prefix) bool { return p.Addr().Is6() != b.v6 }))
-	var rules []string
-	switch {
-	case len(admitted) == 0:
-	case b.sets:
-		// A different content is a different set, and the rules switch to it in one step.
-		s := b.set(setPrefix(b.v6)+"ADMIT."+shortHash(fmt.Sprint(admitted)), ipset.HashNet)
-		s.fixed = admitted
-		b.named[s.Name] = s
-		rules = append(rules, "-m set --match-set "+s.Name+" src -j RETURN")
-	default:
-		for _, p := range admitted {
-			rules = append(rules, fmt.Sprintf("-s %s -j RETURN", p))
-		}
-	}
-	return append(rules, "-g "+chainGuarded)
-}
-
-// halves replaces a prefix that means all addresses, which no set can hold and
-// iptables-save does not print, by two.
-func halves(prefixes []netip.Prefix) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range prefixes {
-		if p.Bits() > 0 {
-			out = append(out, p)
-			continue
-		}
-		upper := p.Addr().AsSlice()
-		upper[0] = 0x80
-		addr, _ := netip.AddrFromSlice(upper)
-		out = append(out, netip.PrefixFrom(p.Addr(), 1), netip.PrefixFrom(addr, 1))
-	}
-	return out
 }
 
 // closed handles what still goes to an edge address, so was not redirected. A

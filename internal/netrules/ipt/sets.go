@@ -16,16 +16,11 @@ import (
 type members map[string][]netip.Prefix
 
 // membersOf lists the members that all sets should have.
-func membersOf(p netrules.Plan, sets []set) members {
+func membersOf(p netrules.Plan) members {
 	out := members{}
 	for addr, key := range p.Members {
 		for _, name := range setsOf(addr.Is6(), key) {
 			out[name] = append(out[name], single(addr))
-		}
-	}
-	for _, s := range sets {
-		if !s.edges {
-			out[s.Name] = s.fixed
 		}
 	}
 	return out
@@ -75,7 +70,7 @@ func (w *setWork) exchange(before, after []set) {
 	for _, s := range after {
 		if !slices.ContainsFunc(before, func(b set) bool { return b.Name == s.Name }) {
 			w.create = append(w.create, s)
-			w.full[s.Name] = slices.Concat(s.fixed, w.add[s.Name])
+			w.full[s.Name] = w.add[s.Name]
 			delete(w.add, s.Name)
 		}
 	}

@@ -103,8 +103,8 @@ func (b *Backend) tryFamily(ctx context.Context, v6 bool) error {
 		address = "[2001:db8::1]:1"
 	}
 	return b.test(ctx, v6, map[string][]string{
-		mangle: {"-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN", "-p tcp -m multiport --dports 1 -m addrtype --dst-type LOCAL -j DROP"},
-		filter: {"-p tcp -j REJECT --reject-with tcp-reset"},
+		mangle: {"-p tcp -m multiport --dports 1 -j DROP"},
+		filter: {"-m conntrack --ctdir REPLY -j RETURN", "-p tcp -j REJECT --reject-with tcp-reset"},
 		nat:    {"-p tcp -j DNAT --to-destination " + address},
 	})
 }

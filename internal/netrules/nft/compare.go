@@ -43,7 +43,7 @@ func (got chainImage) same(want chain) bool {
 }
 
 func (got setImage) same(want set) bool {
-	return got.magic == want.key.magic && got.length == want.key.length() && got.interval == want.key.interval
+	return got.magic == want.key.magic && got.length == want.key.length() && !got.interval
 }
 
 // correction finds the elements in which the kernel differs from the layout and
@@ -138,8 +138,7 @@ func (f *correction) missing(set string) []element {
 	return out
 }
 
-// fixed corrects a set whose elements belong to the layout. What is wrong goes
-// first: intervals must not overlap.
+// fixed corrects a set whose elements belong to the layout.
 func (f *correction) fixed(s set) error {
 	var have []element
 	err := f.conn.readElements(s.name, func() { have = nil }, func(key []byte, end bool) {

@@ -74,10 +74,6 @@ func (p *program) to(v6 bool, set string) *program {
 	return p.add(address(v6, false, reg1), lookup(set))
 }
 
-func (p *program) from(v6 bool, set string) *program {
-	return p.add(address(v6, true, reg1), lookup(set))
-}
-
 func (p *program) ports(set string) *program { return p.add(destinationPort(reg1), lookup(set)) }
 
 func (p *program) portsNot(set string) *program {
@@ -99,15 +95,28 @@ func (p *program) toPair(v6 bool, set string) *program {
 	return p.add(address(v6, false, reg1), destinationPort(second), lookup(set))
 }
 
-func (p *program) toLocal() *program {
-	return p.add(&expr.Fib{Register: reg1, ResultADDRTYPE: true, FlagDADDR: true}).
-		cmp(expr.CmpOpEq, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL))
+// toLoopback matches destinations in 127.0.0.0/8, and ::1.
+func (p *program) toLoopback(v6 bool) *program {
+	if v6 {
+		return p.add(address(v6, false, reg1)).cmp(expr.CmpOpEq, netip.IPv6Loopback().AsSlice())
+	}
+	return p.add(address(v6, false, reg1), &expr.Bitwise{
+		SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: []byte{0xff, 0, 0, 0}, Xor: make([]byte, 4),
+	}).cmp(expr.CmpOpEq, []byte{127, 0, 0, 0})
 }
 
 func (p *program) interfaceIs(key expr.MetaKey, name string) *program {
+	return p.compareInterface(expr.CmpOpEq, key, name)
+}
+
+func (p *program) interfaceIsNot(key expr.MetaKey, name string) *program {
+	return p.compareInterface(expr.CmpOpNeq, key, name)
+}
+
+func (p *program) compareInterface(op expr.CmpOp, key expr.MetaKey, name string) *program {
 	padded := make([]byte, unix.IFNAMSIZ)
 	copy(padded, name)
-	return p.add(&expr.Meta{Key: key, Register: reg1}).cmp(expr.CmpOpEq, padded)
+	return p.add(&expr.Meta{Key: key, Register: reg1}).cmp(op, padded)
 }
 
 func (p *program) replyDirection() *program {

@@ -64,7 +64,8 @@ func render(r netrules.Rules) (layout, error) {
 		b.sets[edgeSet(v6)] = set{name: edgeSet(v6), key: keyAddr(v6), edges: true}
 	}
 	chains := []chain{
-		{name: "guard", base: &hook{"filter", unix.NF_INET_PRE_ROUTING, -150}, rules: b.guard(r.Guard, known)},
+		{name: "guard-input", base: &hook{"filter", unix.NF_INET_LOCAL_IN, -150}, rules: b.guardHere(r.Guard)},
+		{name: "guard-postrouting", base: &hook{"filter", unix.NF_INET_POST_ROUTING, -150}, rules: b.guardPods(r.Guard)},
 		{name: "dnat4", rules: b.dnat(r, false)},
 		{name: "dnat6", rules: b.dnat(r, true)},
 		{name: "closed4", rules: b.closed(r, known, false)},
@@ -150,41 +151,41 @@ func (b *builder) masquerade(known string) []rule {
 	return rules
 }
 
-const (
-	// ctStatusDNAT is IPS_DST_NAT of the kernel's connection tracking.
-	ctStatusDNAT = 1 << 5
-	// ctEstablished and ctRelated are bits of a connection's state.
-	ctEstablished = 1 << 1
-	ctRelated     = 1 << 2
-)
+// ctStatusDNAT is IPS_DST_NAT of the kernel's connection tracking.
+const ctStatusDNAT = 1 << 5
 
-// guard drops strangers' new connections. What the node's own processes send
-// arrives here by the loopback interface, if at all.
-func (b *builder) guard(g netrules.Guard, known string) []rule {
-	if !g.Enabled {
+// guardPods drops what leaves for a CloudCore's own ports, whoever sent it and whatever
+// address it was sent to: every DNAT has been done by then. Packets of open connections
+// are no exception.
+func (b *builder) guardPods(g netrules.Guard) []rule {
+	if !g.Enabled || len(g.Core) == 0 {
 		return nil
 	}
-	local := b.fixed("local", keyPort, portElements(g.LocalPorts))
-	rules := []rule{
-		b.rule("this node", new(program).interfaceIs(expr.MetaKeyIIFNAME, "lo").verdict(expr.VerdictReturn)),
-		b.rule("open connections", new(program).ctBits(expr.CtKeySTATE, ctEstablished|ctRelated).verdict(expr.VerdictReturn)),
-	}
+	var rules []rule
 	for _, v6 := range []bool{false, true} {
-		admitted := b.fixed(pick(v6, "admitted6", "admitted4"), keyRange(v6), rangeElements(g.Admitted, v6))
-		rules = append(rules, b.rule("admitted", new(program).tcp(v6).from(v6, admitted).verdict(expr.VerdictReturn)))
+		core := b.fixed(pick(v6, "core6", "core4"), keyPair(v6), pairElements(g.Core, v6))
+		p := new(program).interfaceIsNot(expr.MetaKeyOIFNAME, "lo").tcp(v6).toPair(v6, core)
+		rules = append(rules, b.rule("to CloudCore past its gate", p.count(counterGuarded).verdict(expr.VerdictDrop)))
 	}
+	return rules
+}
+
+// guardHere drops what arrives at the own ports of a CloudCore on this node's network,
+// which listens on each of the node's addresses. Only the gate's way is left: from this
+// node to a loopback address. The interface alone would let this node's other addresses
+// pass, and the address alone what kube-proxy's route_localnet accepts from outside.
+func (b *builder) guardHere(g netrules.Guard) []rule {
+	if !g.Enabled || len(g.LocalPorts) == 0 {
+		return nil
+	}
+	ports := b.fixed("local", keyPort, portElements(g.LocalPorts))
+	var rules []rule
 	for _, v6 := range []bool{false, true} {
-		guarded := b.fixed(pick(v6, "guarded6", "guarded4"), keyPair(v6), pairElements(g.Guarded, v6))
-		for what, p := range []*program{
-			new(program).tcp(v6).toPair(v6, guarded),
-			new(program).tcp(v6).to(v6, edgeSet(v6)).ports(known),
-		} {
-			comment := []string{"strangers to CloudStream", "strangers to edge addresses"}[what]
-			rules = append(rules, b.rule(comment, p.count(counterGuarded).verdict(expr.VerdictDrop)))
-		}
+		p := new(program).interfaceIs(expr.MetaKeyIIFNAME, "lo").tcp(v6).toLoopback(v6).verdict(expr.VerdictReturn)
+		rules = append(rules, b.rule("the gate", p))
 	}
-	p := new(program).l4tcp().ports(local).toLocal().count(counterGuarded).verdict(expr.VerdictDrop)
-	return append(rules, b.rule("strangers to this node's stream ports", p))
+	p := new(program).l4tcp().ports(ports).count(counterGuarded).verdict(expr.VerdictDrop)
+	return append(rules, b.rule("to this node's CloudCore past its gate", p))
 }
 
 func (b *builder) rule(comment string, p *program) rule {

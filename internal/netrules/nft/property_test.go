@@ -22,7 +22,6 @@ type world struct {
 	routes  []v1alpha1.EdgeRoute
 	targets []v1alpha1.EdgeRouteTarget
 	guard   *v1alpha1.EdgeRouteGuard
-	cloud   []netip.Addr
 	local   []netip.Addr
 }
 
@@ -33,7 +32,7 @@ var (
 	worldCores   = addrs("10.1.0.1 10.1.0.2 10.9.0.1 fd01::1 fd01::2 fd09::1")
 	worldSources = addrs("10.2.0.1 10.2.0.9 10.3.255.255 10.9.0.2 198.51.100.1 192.168.1.1 fd02::1 fd02::9 fd09::2 fd10::1 2001:db8::1")
 	worldService = addrs("10.96.0.10 198.51.100.4 fd96::10")
-	worldPorts   = []int32{22, 10003, 10250, 10350, 10351, 10352, 10353, 10666, 31003}
+	worldPorts   = []int32{22, 10003, 10013, 10014, 10250, 10350, 10351, 10352, 10353, 10666, 31003}
 )
 
 func newWorld(seed uint64) *world {
@@ -62,14 +61,12 @@ func newWorld(seed uint64) *world {
 		}
 	}
 	if r.IntN(5) > 0 {
-		w.guard = &v1alpha1.EdgeRouteGuard{Enabled: r.IntN(6) > 0, HostNetwork: r.IntN(2) == 0,
-			NodePort: pickOf(r, []int32{0, 31003}), Admitted: pickOf(r, [][]string{nil, {"10.2.0.9"}, {"10.2.0.8/31", "10.3.0.0/16", "10.2.0.9", "fd02::8/125"}})}
-		if r.IntN(2) == 0 {
-			w.guard.ServicePorts = []v1alpha1.EdgeRouteGuardPort{{Addresses: []string{worldService[0].String(), worldService[2].String()}, Port: 10003}}
+		w.guard = &v1alpha1.EdgeRouteGuard{Enabled: r.IntN(6) > 0, Ports: pickOf(r, [][]int32{nil, {10013}, {10013, 10014}})}
+		for _, addr := range worldCores {
+			if r.IntN(2) == 0 {
+				w.guard.Addresses = append(w.guard.Addresses, addr.String())
+			}
 		}
-	}
-	if r.IntN(2) == 0 {
-		w.cloud = addrs("10.9.0.2 fd09::2")
 	}
 	return w
 }
@@ -83,7 +80,6 @@ func (w *world) model(t *testing.T) *netrules.Model {
 	if err := m.SetTargets(&v1alpha1.EdgeRouteTargets{Targets: w.targets, Guard: w.guard}); err != nil {
 		t.Fatal(err)
 	}
-	m.SetCloudNodes(w.cloud)
 	m.SetLocal(w.local)
 	return m
 }
@@ -106,39 +102,14 @@ func (w *world) packet() trace.Packet {
 	return p
 }
 
-// guarded is the specification of the guard: a new connection from elsewhere, by
-// nobody who is admitted, to CloudStream by any of its names or to a port of an edge
-// address that is redirected or kept closed.
-func (w *world) guarded(p trace.Packet, edgePort bool) bool {
-	if w.guard == nil || !w.guard.Enabled || p.In == "" || w.admitted(p.From.Addr()) {
+// guarded is the specification of the guard: whoever sends to one of the ports of a
+// CloudCore, by any address of the node if CloudCore is on it.
+func (w *world) guarded(p trace.Packet) bool {
+	if w.guard == nil || !w.guard.Enabled || !slices.Contains(w.guard.Ports, int32(p.To.Port())) {
 		return false
 	}
-	to, port := p.To.Addr(), int32(p.To.Port())
-	stream := edgePort
-	for _, s := range w.guard.ServicePorts {
-		stream = stream || s.Port == port && slices.Contains(s.Addresses, to.String())
-	}
-	atHome := slices.Contains(w.local, to)
-	stream = stream || atHome && w.guard.NodePort != 0 && port == w.guard.NodePort
-	for _, t := range w.targets {
-		for _, e := range t.Endpoints {
-			here := slices.Contains(w.local, netip.MustParseAddr(e.Address))
-			stream = stream || e.Port == port && (e.Address == to.String() || w.guard.HostNetwork && here && atHome)
-		}
-	}
-	return stream
-}
-
-func (w *world) admitted(from netip.Addr) bool {
-	if slices.Contains(w.cloud, from) || slices.Contains(w.local, from) {
-		return true
-	}
-	return slices.ContainsFunc(w.guard.Admitted, func(text string) bool {
-		if prefix, err := netip.ParsePrefix(text); err == nil {
-			return prefix.Contains(from)
-		}
-		return from == netip.MustParseAddr(text)
-	})
+	here := slices.ContainsFunc(w.local, func(a netip.Addr) bool { return slices.Contains(w.guard.Addresses, a.String()) })
+	return slices.Contains(w.guard.Addresses, p.To.Addr().String()) || here && slices.Contains(w.local, p.To.Addr())
 }
 
 // edgePort tells whether the destination is a routed address and a port that means
@@ -165,7 +136,7 @@ func (w *world) edgePort(to netip.AddrPort) (known, named bool) {
 // guard before it and the closed door behind it.
 func (w *world) want(m *netrules.Model, p trace.Packet) string {
 	known, named := w.edgePort(p.To)
-	if w.guarded(p, known) {
+	if w.guarded(p) {
 		return "guarded"
 	}
 	to, _ := m.Expect(p.To.Addr(), p.To.Port())
@@ -184,7 +155,7 @@ func (w *world) want(m *netrules.Model, p trace.Packet) string {
 
 func got(r trace.Result) string {
 	switch {
-	case r.Action == trace.Drop && r.Chain == "guard":
+	case r.Action == trace.Drop && strings.HasPrefix(r.Chain, "guard-"):
 		return "guarded"
 	case r.Action != trace.Accept:
 		return string(r.Action)
@@ -240,7 +211,6 @@ func TestAnySequenceEndsInTheSameRules(t *testing.T) {
 				if err := m.SetTargets(&v1alpha1.EdgeRouteTargets{Targets: last.targets, Guard: last.guard}); err != nil {
 					t.Fatal(err)
 				}
-				m.SetCloudNodes(last.cloud)
 			}
 			if n > 0 && r.IntN(3) == 0 {
 				continue // the next change comes before the backend

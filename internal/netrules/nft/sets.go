@@ -15,8 +15,7 @@ type keyType struct {
 	// magic is nft's number for the type; 6 bits for each part of a concatenation.
 	magic uint32
 	// parts are the lengths of the parts in bytes.
-	parts    []uint32
-	interval bool
+	parts []uint32
 }
 
 var (
@@ -25,13 +24,10 @@ var (
 	keyPort     = keyType{magic: 13, parts: []uint32{2}}
 	keyIPv4Port = keyType{magic: 7<<6 | 13, parts: []uint32{4, 2}}
 	keyIPv6Port = keyType{magic: 8<<6 | 13, parts: []uint32{16, 2}}
-	keyRange4   = keyType{magic: 7, parts: []uint32{4}, interval: true}
-	keyRange6   = keyType{magic: 8, parts: []uint32{16}, interval: true}
 )
 
-func keyAddr(v6 bool) keyType  { return pick(v6, keyIPv6, keyIPv4) }
-func keyPair(v6 bool) keyType  { return pick(v6, keyIPv6Port, keyIPv4Port) }
-func keyRange(v6 bool) keyType { return pick(v6, keyRange6, keyRange4) }
+func keyAddr(v6 bool) keyType { return pick(v6, keyIPv6, keyIPv4) }
+func keyPair(v6 bool) keyType { return pick(v6, keyIPv6Port, keyIPv4Port) }
 
 func pick[T any](v6 bool, six, four T) T {
 	if v6 {
@@ -125,35 +121,4 @@ func pairElements(pairs []netip.AddrPort, v6 bool) []element {
 		out = append(out, element{key: string(append(key, 0, 0))})
 	}
 	return out
-}
-
-// rangeElements turns prefixes in order and without overlaps into interval
-// elements: the first address of each, and the first address after it. Adjacent
-// prefixes become one interval, because an address cannot be an end and a start.
-func rangeElements(prefixes []netip.Prefix, v6 bool) []element {
-	var out []element
-	for _, p := range prefixes {
-		if p.Addr().Is6() != v6 {
-			continue
-		}
-		start := element{key: string(p.Addr().AsSlice())}
-		if n := len(out); n > 0 && out[n-1] == (element{key: start.key, end: true}) {
-			out = out[:n-1]
-		} else {
-			out = append(out, start)
-		}
-		if after := lastAddr(p).Next(); after.IsValid() {
-			out = append(out, element{key: string(after.AsSlice()), end: true})
-		}
-	}
-	return out
-}
-
-func lastAddr(p netip.Prefix) netip.Addr {
-	b := p.Addr().AsSlice()
-	for bit := p.Bits(); bit < len(b)*8; bit++ {
-		b[bit/8] |= 0x80 >> (bit % 8)
-	}
-	addr, _ := netip.AddrFromSlice(b)
-	return addr
 }

@@ -60,7 +60,6 @@ func tracedHost(t *testing.T) trace.Host {
 	t.Helper()
 	m := netrules.NewModel()
 	m.SetLocal(addrs("10.9.0.1 fd09::1"))
-	m.SetCloudNodes(addrs("10.9.0.2 fd09::2"))
 	routes := []v1alpha1.EdgeRoute{
 		edgeRoute("192.168.1.1", "10351"), edgeRoute("192.168.1.2", "10352"), edgeRoute("192.168.1.3", "10353"),
 		edgeRoute("192.168.1.4", "configured"), edgeRoute("192.168.1.5", ""), edgeRoute("192.168.1.6", "10354"),
@@ -75,9 +74,7 @@ func tracedHost(t *testing.T) trace.Host {
 			target("10351", 10351, core1, core1v6), target("10352", 10352, core2), target("10353", 10353),
 			target("10354", 10354, coreLocal), target("configured", 0, "203.0.113.9:31003"),
 		},
-		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, NodePort: 31003, HostNetwork: true,
-			ServicePorts: []v1alpha1.EdgeRouteGuardPort{{Addresses: []string{"10.96.0.10", "198.51.100.4", "fd96::10"}, Port: 10003}},
-			Admitted:     []string{"10.2.0.10", "10.3.0.0/16", "fd02::10"}},
+		Guard: &v1alpha1.EdgeRouteGuard{Enabled: true, Ports: []int32{10013, 10014}, Addresses: []string{"10.1.0.1", "fd01::1", "10.9.0.1"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,14 +100,12 @@ func outcome(r trace.Result) string {
 }
 
 const (
-	host, host6         = "10.9.0.1:40000", "[fd09::1]:40000"
-	pod, pod6           = "10.2.0.10:40000", "[fd02::10]:40000"
-	tenant, tenant6     = "10.2.0.11:40000", "[fd02::11]:40000"
-	outside             = "198.51.100.99:40000"
-	otherNode, otherSix = "10.9.0.2:40000", "[fd09::2]:40000"
-	strangers           = "drop: strangers to CloudStream"
-	toEdge              = "drop: strangers to edge addresses"
-	toLocal             = "drop: strangers to this node's stream ports"
+	host, host6 = "10.9.0.1:40000", "[fd09::1]:40000"
+	pod, pod6   = "10.2.0.10:40000", "[fd02::10]:40000"
+	outside     = "198.51.100.99:40000"
+	own, own6   = "10.1.0.1:10013", "[fd01::1]:10013"
+	past        = "drop: to CloudCore past its gate"
+	pastHere    = "drop: to this node's CloudCore past its gate"
 )
 
 func TestTrace(t *testing.T) {
@@ -118,50 +113,49 @@ func TestTrace(t *testing.T) {
 	cases := []struct{ what, from, in, to, want string }{
 		{"log port, from the host", host, "", "192.168.1.1:10350", "masq to " + core1},
 		{"metrics port, from the host", host, "", "192.168.1.2:10250", "masq to " + core2},
-		{"log port, from an admitted pod", pod, "cni0", "192.168.1.1:10350", "masq to " + core1},
+		{"log port, from a pod", pod, "cni0", "192.168.1.1:10350", "masq to " + core1},
 		{"log port, v6, from the host", host6, "", "[fd10::1]:10350", "masq to " + core1v6},
-		{"log port, v6, from an admitted pod", pod6, "cni0", "[fd10::1]:10250", "masq to " + core1v6},
+		{"log port, v6, from a pod", pod6, "cni0", "[fd10::1]:10250", "masq to " + core1v6},
 		{"tunnel port names the CloudCore", host, "", "192.168.1.1:10352", "masq to " + core2},
 		{"tunnel port of a node without a CloudCore", host, "", "192.168.1.5:10351", "masq to " + core1},
 		{"tunnel port, v6", host6, "", "[fd10::5]:10351", "masq to " + core1v6},
 		{"configured destination", host, "", "192.168.1.4:10250", "masq to 203.0.113.9:31003"},
 		{"configured destination, tunnel port", host, "", "192.168.1.4:10351", "masq to " + core1},
 		{"CloudCore on this node, from the host", host, "", "192.168.1.6:10250", "to " + coreLocal},
-		{"CloudCore on this node, from an admitted pod", pod, "cni0", "192.168.1.6:10250", "to " + coreLocal},
+		{"CloudCore on this node, from a pod", pod, "cni0", "192.168.1.6:10250", "to " + coreLocal},
 		{"no endpoint", host, "", "192.168.1.3:10250", "reset: ports 10250-10350, no endpoint of 10353"},
-		{"no endpoint, from an admitted pod", pod, "cni0", "192.168.1.3:10250", "reset: ports 10250-10350, no endpoint of 10353"},
+		{"no endpoint, from a pod", pod, "cni0", "192.168.1.3:10250", "reset: ports 10250-10350, no endpoint of 10353"},
 		{"tunnel port without an endpoint", host, "", "192.168.1.1:10353", "reset: tunnel port, no endpoint of 10353"},
 		{"no endpoint in the family", host6, "", "[fd10::2]:10250", "reset: ports 10250-10350, no endpoint of 10352"},
 		{"tunnel port without an endpoint in the family", host6, "", "[fd10::1]:10352", "reset: tunnel port, no endpoint of 10352"},
 		{"no CloudCore", host, "", "192.168.1.5:10250", "drop: no route"},
-		{"no CloudCore, v6, from an admitted pod", pod6, "cni0", "[fd10::5]:10250", "drop: no route"},
+		{"no CloudCore, v6, from a pod", pod6, "cni0", "[fd10::5]:10250", "drop: no route"},
 		{"a port of another group", host, "", "192.168.1.7:10250", "drop: no route"},
 		{"the port of its own group", host, "", "192.168.1.7:10666", "masq to " + core1},
 		{"known address, unknown port", host, "", "192.168.1.1:22", "pass"},
-		{"known address, unknown port, from a tenant", tenant, "cni0", "192.168.1.1:22", "pass"},
+		{"known address, unknown port, from a pod", pod, "cni0", "192.168.1.1:22", "pass"},
 		{"unknown address, known port", host, "", "192.168.2.1:10250", "pass"},
-		{"unknown address, known port, from a tenant", tenant, "cni0", "192.168.2.1:10250", "pass"},
-		{"guard: tenant to an edge address", tenant, "cni0", "192.168.1.1:10250", toEdge},
-		{"guard: tenant to a tunnel port", tenant, "cni0", "192.168.1.2:10351", toEdge},
-		{"guard: tenant to an edge address, v6", tenant6, "cni0", "[fd10::1]:10250", toEdge},
-		{"guard: tenant to CloudCore", tenant, "cni0", core1, strangers},
-		{"guard: tenant to CloudCore, v6", tenant6, "cni0", core1v6, strangers},
-		{"guard: tenant to another port of CloudCore", tenant, "cni0", "10.1.0.1:10002", "pass"},
-		{"guard: outside to the Service", outside, "eth0", "198.51.100.4:10003", strangers},
-		{"guard: tenant to the cluster IP, v6", tenant6, "cni0", "[fd96::10]:10003", strangers},
-		{"guard: outside to the NodePort", outside, "eth0", "10.9.0.1:31003", toLocal},
-		{"guard: outside to the NodePort, v6", "[2001:db8::9]:4", "eth0", "[fd09::1]:31003", toLocal},
-		{"guard: tenant to CloudCore on this node", tenant, "cni0", coreLocal, strangers},
-		{"guard: tenant to its other address", tenant6, "cni0", "[fd09::1]:10003", toLocal},
-		{"guard: outside through this node to that port elsewhere", outside, "eth0", "10.8.0.1:31003", "pass"},
-		{"guard: an edge node's own address", "192.168.1.1:4", "eth0", core1, strangers},
-		{"guard: the other cloud node", otherNode, "eth0", core1, "pass"},
-		{"guard: the other cloud node, v6", otherSix, "eth0", "[fd09::1]:31003", "pass"},
-		{"guard: the other cloud node to an edge address", otherNode, "eth0", "192.168.1.1:10250", "masq to " + core1},
-		{"guard: the admin's range", "10.3.7.7:4", "eth0", "198.51.100.4:10003", "pass"},
-		{"guard: right behind the admin's range", "10.4.0.0:4", "eth0", "198.51.100.4:10003", strangers},
-		{"guard: the host itself", host, "", core1, "pass"},
-		{"guard: the host to its NodePort", host, "", "10.9.0.1:31003", "pass"},
+		{"unknown address, known port, from a pod", pod, "cni0", "192.168.2.1:10250", "pass"},
+		{"the gate", pod, "cni0", core1, "pass"},
+		{"the gate, v6", pod6, "cni0", core1v6, "pass"},
+		{"the gate, from outside", outside, "eth0", core1, "pass"},
+		{"another port of CloudCore", pod, "cni0", "10.1.0.1:10002", "pass"},
+		{"guard: a pod to CloudCore", pod, "cni0", own, past},
+		{"guard: a pod to the tunnel's port", pod, "cni0", "10.1.0.1:10014", past},
+		{"guard: a pod to CloudCore, v6", pod6, "cni0", own6, past},
+		{"guard: outside to CloudCore", outside, "eth0", own, past},
+		{"guard: an edge node's own address", "192.168.1.1:4", "eth0", own, past},
+		{"guard: the other cloud node", "10.9.0.2:40000", "eth0", own, past},
+		{"guard: the host itself", host, "", own, past},
+		{"guard: the host itself, v6", host6, "", own6, past},
+		{"guard: those ports elsewhere", pod, "cni0", "10.8.0.1:10013", "pass"},
+		{"guard: a pod to CloudCore on this node", pod, "cni0", "10.9.0.1:10013", pastHere},
+		{"guard: a pod to its other address", pod6, "cni0", "[fd09::1]:10014", pastHere},
+		{"guard: the host to CloudCore on this node", host, "", "10.9.0.1:10013", pastHere},
+		{"guard: from outside to the loopback address", outside, "eth0", "127.0.0.1:10013", pastHere},
+		{"the gate to CloudCore on this node", "127.0.0.1:40000", "", "127.0.0.1:10013", "pass"},
+		{"the gate to CloudCore on this node, v6", "[::1]:40000", "", "[::1]:10014", "pass"},
+		{"the gate of this node", outside, "eth0", coreLocal, "pass"},
 	}
 	for _, c := range cases {
 		t.Run(c.what, func(t *testing.T) {
@@ -191,15 +185,17 @@ func TestTraceOpenConnections(t *testing.T) {
 			Established: true, Dialled: ap("192.168.1.1:10250"), Redirected: ap(core1)}, "pass"},
 		{"redirected, from a pod", trace.Packet{From: ap(pod), To: ap("192.168.1.1:10250"), In: "cni0",
 			Established: true, Dialled: ap("192.168.1.1:10250"), Redirected: ap(core1)}, "pass"},
-		{"open before the guard was", trace.Packet{From: ap(tenant), To: ap(core1), In: "cni0", Established: true, Dialled: ap(core1)}, "pass"},
+		{"open before the guard was", trace.Packet{From: ap(pod), To: ap(own), In: "cni0", Established: true, Dialled: ap(own)}, past},
+		{"open before the guard was, through a Service", trace.Packet{From: ap(pod), To: ap("10.96.0.9:80"), In: "cni0",
+			Established: true, Dialled: ap("10.96.0.9:80"), Redirected: ap(own)}, past},
 		{"open before there was a route", trace.Packet{From: ap(host), To: ap("192.168.1.1:10250"),
 			Established: true, Dialled: ap("192.168.1.1:10250")}, "drop: no route"},
 		{"CloudCore's answer to a pod", trace.Packet{From: ap(core1), To: ap(pod), In: "eth0",
 			Established: true, Reply: true, Dialled: ap("192.168.1.1:10250"), Redirected: ap(core1)}, "pass"},
 		{"answer to the edge node's own connection from that port", trace.Packet{From: ap(host), To: ap("192.168.1.1:10250"),
 			Established: true, Reply: true, Dialled: ap("10.9.0.1:443")}, "pass"},
-		{"forwarded answer to the edge node", trace.Packet{From: ap(tenant), To: ap("192.168.1.1:10350"), In: "cni0",
-			Established: true, Reply: true, Dialled: ap("10.2.0.11:80")}, "pass"},
+		{"forwarded answer to the edge node", trace.Packet{From: ap(pod), To: ap("192.168.1.1:10350"), In: "cni0",
+			Established: true, Reply: true, Dialled: ap("10.2.0.10:80")}, "pass"},
 	}
 	for _, c := range cases {
 		t.Run(c.what, func(t *testing.T) {
@@ -214,8 +210,8 @@ func TestTraceCounts(t *testing.T) {
 	h := tracedHost(t)
 	ap := netip.MustParseAddrPort
 	for _, p := range []trace.Packet{
-		{From: ap(tenant), To: ap(core1), In: "cni0"}, {From: ap(tenant), To: ap("192.168.1.1:10250"), In: "cni0"},
-		{From: ap(outside), To: ap("10.9.0.1:31003"), In: "eth0"},
+		{From: ap(pod), To: ap(own), In: "cni0"}, {From: ap(pod6), To: ap(own6), In: "cni0"},
+		{From: ap(outside), To: ap("10.9.0.1:10013"), In: "eth0"},
 		{From: ap(host), To: ap("192.168.1.3:10250")}, {From: ap(host), To: ap("192.168.1.5:10250")}, {From: ap(host), To: ap("192.168.1.1:10250")},
 	} {
 		h.Trace(p)

@@ -41,9 +41,8 @@ func sample() netrules.Rules {
 		Targets: []netrules.Target{{ID: "1", TunnelPort: 10351, V4: v4, V6: v6}, {ID: "2", TunnelPort: 10352}},
 		Guard: netrules.Guard{
 			Enabled:    true,
-			Admitted:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
-			Guarded:    []netip.AddrPort{v4, v6},
-			LocalPorts: []uint16{10003},
+			Core:       []netip.AddrPort{v4, v6},
+			LocalPorts: []uint16{10013},
 		},
 	}
 }

@@ -71,9 +71,6 @@ const (
 // addSet makes a set and, unless it holds edge addresses, fills it.
 func (b *batch) addSet(s set) {
 	flags := uint32(0)
-	if s.key.interval {
-		flags |= unix.NFT_SET_INTERVAL
-	}
 	if len(s.key.parts) > 1 {
 		flags |= setConcatenation
 	}

@@ -27,7 +27,6 @@ func Random(r *rand.Rand) settings.Settings {
 		s.EdgeWatcher.DestinationAddress = fmt.Sprintf("192.168.1.%d", 1+r.IntN(250))
 		s.EdgeWatcher.DestinationPort = 1 + r.IntN(65535)
 	}
-	s.StreamGuard.Admit = []string{fmt.Sprintf("10.%d.0.0/16", r.IntN(255)), "2001:db8::1"}
 	s.Images.Registry = []string{"", "registry.example.com:5000/mirror", "localhost:5000"}[r.IntN(3)]
 	s.Pods.CloudCore.NodeSelector = map[string]string{"pool": fmt.Sprintf("p%d", r.IntN(9))}
 	s.EdgeWatcher.History = r.IntN(2) == 0

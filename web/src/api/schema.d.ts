@@ -1888,7 +1888,7 @@ export interface components {
              * @enum {string}
              */
             serviceType: "NodePort" | "LoadBalancer";
-            /** @description Which addresses may reach the stream port. Callers have to prove who they are besides. */
+            /** @description A second wall around what CloudCore opens behind its gate. */
             streamGuard: components["schemas"]["SettingsStreamGuard"];
         };
         SettingsCloudHub: {
@@ -2060,11 +2060,17 @@ export interface components {
             };
         };
         SettingsStreamGuard: {
-            /** @description More addresses or networks (CIDR) that may reach the stream port, such as a metrics collector outside the cluster. */
-            admit: string[];
-            /** @description Pods on cloud nodes that may reach the stream port, as NAMESPACE/SELECTOR: those that read metrics or carry the API server's requests. */
-            admitPods: string[];
-            /** @description Drop connections to the stream port that come from anywhere but cloud nodes and admitted addresses. */
+            /**
+             * @deprecated
+             * @description No longer used; remove it. Callers prove who they are, wherever they come from.
+             */
+            admit?: string[];
+            /**
+             * @deprecated
+             * @description No longer used; remove it. Callers prove who they are, wherever they come from.
+             */
+            admitPods?: string[];
+            /** @description Drop connections to the ports that CloudCore opens for its gate only, whoever they come from. */
             enable: boolean;
         };
         SettingsToleration: {

@@ -59,8 +59,6 @@ export const groups: { name: string; fields: Field[] }[] = [
     name: 'advanced',
     fields: [
       { path: 'streamGuard.enable', kind: 'switch' },
-      { path: 'streamGuard.admit', kind: 'list' },
-      { path: 'streamGuard.admitPods', kind: 'list' },
       { path: 'iptablesOperator.backend', kind: 'backend' },
       { path: 'dynamicController', kind: 'switch' },
       { path: 'images.registry', kind: 'text' },
