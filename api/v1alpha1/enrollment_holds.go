@@ -6,7 +6,7 @@ import "k8s.io/apimachinery/pkg/api/meta"
 // edge-watcher to decide. An enrollment that was refused, expired, retired, deleted or
 // revoked before its code was used claims nothing.
 func (e *EdgeEnrollment) Claims() bool {
-	if !e.DeletionTimestamp.IsZero() {
+	if !e.DeletionTimestamp.IsZero() || e.Undecodable != "" {
 		return false
 	}
 	switch e.Status.Phase {
@@ -26,13 +26,19 @@ func (e *EdgeEnrollment) Holds() bool {
 	return e.Claims() && meta.IsStatusConditionTrue(e.Status.Conditions, ConditionReserved)
 }
 
-// OfDevice reports whether the node name belongs, or belonged, to a device: the
-// enrollment was accepted and has not expired. A Node of that name is never a cloud node,
-// whatever its labels say, not even after its retirement.
+// OfDevice reports whether the node name belongs, or belonged, to a device: a certificate
+// or a token was given out for it, and the enrollment has not expired. What such a device
+// reports of itself is believed no more than before, whatever labels its Node has, not even
+// after its retirement. An enrollment that nothing was given out for says nothing about
+// its name: anybody who may create one could ask for a cloud node's.
 func (e *EdgeEnrollment) OfDevice() bool {
 	switch e.Status.Phase {
-	case "", PhaseRefused, PhaseExpired:
+	case PhaseRefused, PhaseExpired:
 		return false
+	case "", PhasePending, PhaseCodeUsed:
+		if len(e.Status.Certificate) == 0 && e.Status.Token == nil {
+			return false
+		}
 	}
 	return e.DeletionTimestamp.IsZero()
 }

@@ -11,13 +11,15 @@ func TestWhatAnEnrollmentHolds(t *testing.T) {
 	for name, test := range map[string]struct {
 		phase                     EnrollmentPhase
 		state                     EnrollmentState
-		undecided, deleted        bool
+		undecided, deleted, token bool
 		claims, holds, fromDevice bool
 	}{
 		"just created":                      {undecided: true, claims: true},
 		"revoked before a decision":         {undecided: true, state: StateRevoked},
-		"pending":                           {phase: PhasePending, state: StateActive, claims: true, holds: true, fromDevice: true},
-		"pending, revoked":                  {phase: PhasePending, state: StateRevoked, fromDevice: true},
+		"pending":                           {phase: PhasePending, state: StateActive, claims: true, holds: true},
+		"pending, a token was given out":    {phase: PhasePending, state: StateActive, token: true, claims: true, holds: true, fromDevice: true},
+		"the code was used":                 {phase: PhaseCodeUsed, state: StateActive, claims: true, holds: true},
+		"pending, revoked":                  {phase: PhasePending, state: StateRevoked},
 		"verified":                          {phase: PhaseVerified, state: StateActive, claims: true, holds: true, fromDevice: true},
 		"verified, revoked too late":        {phase: PhaseVerified, state: StateRevoked, claims: true, holds: true, fromDevice: true},
 		"leaving":                           {phase: PhaseVerified, state: StateRetired, claims: true, holds: true, fromDevice: true},
@@ -30,6 +32,9 @@ func TestWhatAnEnrollmentHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &EdgeEnrollment{Spec: EdgeEnrollmentSpec{State: test.state}, Status: EdgeEnrollmentStatus{Phase: test.phase}}
+			if test.token {
+				e.Status.Token = &SealedToken{}
+			}
 			reserved := metav1.ConditionTrue
 			if test.undecided {
 				reserved = metav1.ConditionFalse

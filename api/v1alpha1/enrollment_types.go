@@ -21,6 +21,9 @@ type EdgeEnrollment struct {
 
 	Spec   EdgeEnrollmentSpec   `json:"spec"`
 	Status EdgeEnrollmentStatus `json:"status,omitempty"`
+
+	// Undecodable says why spec and status are empty although the API server has some.
+	Undecodable string `json:"-"`
 }
 
 // EdgeEnrollmentSpec is what the join wizard asks for.
@@ -35,7 +38,7 @@ type EdgeEnrollmentSpec struct {
 	Arch string `json:"arch"`
 	// NodeIP is the address that the edge node reports.
 	// +kubebuilder:validation:MaxLength=45
-	// +kubebuilder:validation:Pattern=`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)$`
+	// +kubebuilder:validation:Pattern=`^((25[0-5]|2[0-4][0-9]|1[013-9][0-9]|12[0-689]|[1-9][0-9]?)(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|[1-9A-Fa-f][0-9A-Fa-f]{0,3}:[0-9A-Fa-f:.]*)$`
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: it is reserved for this node"
 	NodeIP string `json:"nodeIP"`
 	// CodeHash is hex(SHA-256(join code)); the code itself is never stored.
@@ -44,6 +47,9 @@ type EdgeEnrollmentSpec struct {
 	CodeHash string `json:"codeHash"`
 	// Lifetime of the code from the object's creation; 1h when empty.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('720h')",message="write it like 1h30m, up to 720h"
 	Lifetime *metav1.Duration `json:"lifetime,omitempty"`
 	// CloudCore is where the device finds it.
 	CloudCore CloudCoreAddress `json:"cloudCore"`
@@ -72,6 +78,9 @@ type EdgeEnrollmentSpec struct {
 	State EnrollmentState `json:"state,omitempty"`
 	// DrainTimeout bounds the eviction of pods when State is Retired; 2m when empty.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="write it like 2m30s"
 	DrainTimeout *metav1.Duration `json:"drainTimeout,omitempty"`
 	// Force lets a retirement go on when pods are still there after DrainTimeout.
 	// +optional
@@ -131,6 +140,8 @@ type CloudCoreAddress struct {
 	WebSocketPort int32 `json:"webSocketPort"`
 	// QUICPort of CloudHub; 0 when QUIC is off.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
 	QUICPort int32 `json:"quicPort,omitempty"`
 	// CertPort of CloudHub's HTTPS service.
 	// +kubebuilder:validation:Minimum=1
@@ -138,6 +149,8 @@ type CloudCoreAddress struct {
 	CertPort int32 `json:"certPort"`
 	// TunnelPort of CloudStream's tunnel; 0 when CloudStream is off.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
 	TunnelPort int32 `json:"tunnelPort,omitempty"`
 }
 

@@ -182,6 +182,9 @@ type CloudNodeRoutes struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Status CloudNodeRoutesStatus `json:"status,omitempty"`
+
+	// Undecodable says why the status is empty although the API server has one.
+	Undecodable string `json:"-"`
 }
 
 // CloudNodeRoutesStatus is what an iptables-operator found and did.

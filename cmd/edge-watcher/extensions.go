@@ -48,10 +48,7 @@ func joining() watcher.Extension {
 	return watcher.Extension{
 		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
 		Setup: func(mgr ctrl.Manager, store *nodes.Store, o *watcher.Options) error {
-			var err error
-			if options.ServiceCIDRs, err = o.ServicePrefixes(); err != nil {
-				return err
-			}
+			options.ServiceCIDRs = o.Networks.Current
 			return enrollment.SetupWithManager(mgr, store, options)
 		},
 	}

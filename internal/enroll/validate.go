@@ -105,6 +105,8 @@ func CheckAddress(ip string) error {
 	case a.IsUnspecified(), a.IsLoopback(), a.IsLinkLocalUnicast(), a.IsMulticast(), a.Is4In6(),
 		a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return fmt.Errorf("is an unspecified, loopback, link-local, multicast, broadcast or mapped address")
+	case !v1alpha1.CanRoute(a):
+		return fmt.Errorf("is in a network that no host has its address from")
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package routes
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
 // facts are what the cluster itself occupies.
@@ -28,6 +30,11 @@ func newFacts(in Input) *facts {
 			if addr, err := parseAddr(text); err == nil {
 				f.addCloud(addr, node.Name)
 			}
+		}
+	}
+	for node, addrs := range in.Reported {
+		for _, addr := range addrs {
+			f.addCloud(addr.Unmap(), node)
 		}
 	}
 	for _, core := range in.CloudCores {
@@ -70,7 +77,7 @@ type addressCheck func(netip.Addr, *facts) (reason Reason, what string, refused 
 
 // addressChecks in the order in which they are asked; the first refusal counts.
 var addressChecks = [...]addressCheck{
-	isUnspecified, isLoopback, isLinkLocal, isMulticast, isCloudCore, isCloudNode, isService, isPod,
+	isUnspecified, isLoopback, isReserved, isLinkLocal, isMulticast, isCloudCore, isCloudNode, isService, isPod,
 }
 
 // refuse says why an address must not be routed, if so. Whoever may set a Node's
@@ -94,6 +101,12 @@ func isUnspecified(addr netip.Addr, _ *facts) (Reason, string, bool) {
 // A redirected loopback address would cut off the cloud node's own services.
 func isLoopback(addr netip.Addr, _ *facts) (Reason, string, bool) {
 	return ReasonAddressLoopback, "a loopback address", addr.IsLoopback()
+}
+
+// The kernel takes 0.0.0.0/8 for itself, and IPv6 addresses that begin with 0 embed others.
+// The schema of EdgeRoute does not match them; v1alpha1.CanRoute is the same rule.
+func isReserved(addr netip.Addr, _ *facts) (Reason, string, bool) {
+	return ReasonAddressReserved, "in a network that no host has its address from", !v1alpha1.CanRoute(addr)
 }
 
 // Link-local addresses mean another host on every link, cloud metadata services

@@ -20,6 +20,7 @@ type claims struct {
 	used         map[string][]netip.Addr // by node name
 	claimants    map[netip.Addr][]*Node
 	reservations map[netip.Addr]string
+	enrolled     map[string][]netip.Addr
 	retired      map[string]bool
 }
 
@@ -29,6 +30,7 @@ func newClaims(in Input, f *facts) *claims {
 		used:         make(map[string][]netip.Addr, len(in.Nodes)),
 		claimants:    make(map[netip.Addr][]*Node, len(in.Nodes)),
 		reservations: in.Reservations,
+		enrolled:     in.Enrolled,
 		retired:      in.Retired,
 	}
 	for i := range in.Nodes {
@@ -39,6 +41,9 @@ func newClaims(in Input, f *facts) *claims {
 		used := usedAddresses(node)
 		c.used[node.Name] = used
 		for _, addr := range used {
+			if c.foreign(node, addr) {
+				continue // it has no claim
+			}
 			c.claimants[addr] = append(c.claimants[addr], node)
 		}
 	}
@@ -48,6 +53,13 @@ func newClaims(in Input, f *facts) *claims {
 		}
 	}
 	return c
+}
+
+// foreign says that a node's enrollments are for other addresses than this. A device takes
+// part in writing its own Node, and its enrollment is what an admin decided.
+func (c *claims) foreign(node *Node, addr netip.Addr) bool {
+	enrolled, found := c.enrolled[node.Name]
+	return found && !slices.Contains(enrolled, addr)
 }
 
 // usedAddresses are a node's first address of each IP family, which are the ones
@@ -110,6 +122,11 @@ func (c *claims) judge(node *Node, addr netip.Addr) Finding {
 	if finding, refused := refuse(addr, c.facts); refused {
 		return finding
 	}
+	if c.foreign(node, addr) {
+		return refusal(ReasonAddressNotEnrolled, fmt.Sprintf(
+			"Address %s is not redirected, since the node's enrollment is for %s. Set EdgeCore's modules.edged.nodeIP to that, or enroll the node anew.",
+			addr, addrList(c.enrolled[node.Name])))
+	}
 	claimants := c.claimants[addr]
 	if len(claimants) == 1 {
 		// The address stands in the Node already; to repeat it would be one more write
@@ -123,6 +140,14 @@ func (c *claims) judge(node *Node, addr netip.Addr) Finding {
 	return working(ReasonAddressShared, fmt.Sprintf(
 		"Requests to %s are redirected to CloudCore, but %s it too: direct scrapes may get another node's metrics. Give each node an address of its own.",
 		addr, claimVerb(claimants[1:])))
+}
+
+func addrList(addrs []netip.Addr) string {
+	texts := make([]string, 0, len(addrs))
+	for _, addr := range addrs {
+		texts = append(texts, addr.String())
+	}
+	return nameSome(texts)
 }
 
 // claimVerb names up to three other claimants: messages are stored on a Node, and

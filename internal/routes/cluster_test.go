@@ -97,7 +97,7 @@ func TestAnEnrolledNodeWithoutTheLabelIsNoCloudNode(t *testing.T) {
 			{Name: "edge", Edge: true, Addresses: []string{"192.168.100.1"}, KubeletPort: 10351},
 			{Name: "liar", Addresses: []string{"192.168.100.1"}},
 		},
-		Enrolled: map[string]bool{"liar": true},
+		Enrolled: map[string][]netip.Addr{"liar": {netip.MustParseAddr("192.168.100.9")}},
 		Settings: Settings{LogPort: 10350, MetricsPort: 10250, StreamPort: 10003},
 	}
 	if plan := Compute(in); len(plan.Routes) != 1 || plan.Routes[0].Node != "edge" {

@@ -18,6 +18,7 @@ const (
 	ReasonNoAddress            Reason = "NoAddress"
 	ReasonAddressInvalid       Reason = "AddressInvalid"
 	ReasonAddressUnspecified   Reason = "AddressUnspecified"
+	ReasonAddressReserved      Reason = "AddressReserved"
 	ReasonAddressLoopback      Reason = "AddressLoopback"
 	ReasonAddressLinkLocal     Reason = "AddressLinkLocal"
 	ReasonAddressMulticast     Reason = "AddressMulticast"
@@ -25,6 +26,8 @@ const (
 	ReasonAddressOfCloudCore   Reason = "AddressOfCloudCore"
 	ReasonAddressInServiceCIDR Reason = "AddressInServiceCIDR"
 	ReasonAddressInPodCIDR     Reason = "AddressInPodCIDR"
+	// ReasonAddressNotEnrolled: the node's enrollment is for another address.
+	ReasonAddressNotEnrolled Reason = "AddressNotEnrolled"
 	// ReasonAddressConflict: another node holds the address.
 	ReasonAddressConflict Reason = "AddressConflict"
 )

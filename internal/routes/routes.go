@@ -65,8 +65,11 @@ type Input struct {
 	ServiceCIDRs []netip.Prefix
 	// Reservations of addresses for node names, made by accepted enrolments.
 	Reservations map[netip.Addr]string
-	// Enrolled are the names that accepted enrolments gave to devices.
-	Enrolled map[string]bool
+	// Enrolled are the names of devices that a certificate or a token was given out for,
+	// with the addresses of those enrollments. Other addresses of theirs are not routed.
+	Enrolled map[string][]netip.Addr
+	// Reported are the addresses that cloud nodes' own kernels have, by node.
+	Reported map[string][]netip.Addr
 	// Retired are the names among Enrolled whose node was retired. A retired device that
 	// comes back gets an address only when nobody else claims it.
 	Retired  map[string]bool
@@ -76,7 +79,10 @@ type Input struct {
 // IsCloud says that a Node is a cloud node: one without the edge label, and without an
 // enrolment. A device takes part in writing its own Node and may leave the label
 // out; what it then reports must be believed no more than before.
-func (in *Input) IsCloud(node *Node) bool { return !node.Edge && !in.Enrolled[node.Name] }
+func (in *Input) IsCloud(node *Node) bool {
+	_, enrolled := in.Enrolled[node.Name]
+	return !node.Edge && !enrolled
+}
 
 // NodeRoutes are the routes of one edge node, at most one per IP family.
 type NodeRoutes struct {

@@ -22,15 +22,15 @@ import (
 type gatherer struct {
 	reader client.Reader
 	// nodes lists what routing needs of every Node.
-	nodes        func(context.Context) ([]routes.Node, error)
-	service      string
-	settings     routes.Settings
-	serviceCIDRs []netip.Prefix
+	nodes    func(context.Context) ([]routes.Node, error)
+	service  string
+	settings routes.Settings
+	networks *Networks
 }
 
 // gather returns the input; routes.ErrBadRecord when CloudCore's record is broken.
 func (g *gatherer) gather(ctx context.Context) (routes.Input, error) {
-	in := routes.Input{Settings: g.settings, ServiceCIDRs: g.serviceCIDRs}
+	in := routes.Input{Settings: g.settings, ServiceCIDRs: g.networks.Current()}
 	var err error
 	if in.Nodes, err = g.nodes(ctx); err != nil {
 		return in, err
@@ -43,8 +43,30 @@ func (g *gatherer) gather(ctx context.Context) (routes.Input, error) {
 		return in, err
 	}
 	in.Reservations, in.Enrolled, in.Retired = enrolled.addresses, enrolled.devices, enrolled.retired
+	if in.Reported, err = g.reported(ctx, &in); err != nil {
+		return in, err
+	}
 	in.Record, err = g.record(ctx)
 	return in, err
+}
+
+// reported are the addresses that the operators on cloud nodes found in their kernels.
+func (g *gatherer) reported(ctx context.Context, in *routes.Input) (map[string][]netip.Addr, error) {
+	var list v1alpha1.CloudNodeRoutesList
+	if err := g.reader.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list reports of cloud nodes: %w", err)
+	}
+	cloud := map[string]bool{}
+	for i := range in.Nodes {
+		cloud[in.Nodes[i].Name] = in.IsCloud(&in.Nodes[i])
+	}
+	out := map[string][]netip.Addr{}
+	for i := range list.Items {
+		if report := &list.Items[i]; cloud[report.Name] {
+			out[report.Name] = parseAddrs(report.Status.Addresses)
+		}
+	}
+	return out, nil
 }
 
 // cloudCores are the endpoints of CloudCore's Service whether ready or not: a
@@ -124,14 +146,14 @@ func (g *gatherer) record(ctx context.Context) (routes.Record, error) {
 // enrolled is what the enrollments say about node names and addresses.
 type enrolled struct {
 	addresses map[netip.Addr]string
-	devices   map[string]bool
+	devices   map[string][]netip.Addr
 	retired   map[string]bool
 }
 
 // enrollments reads who holds which address, which names belong to devices, and which of
 // those devices are retired.
 func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
-	out := enrolled{addresses: map[netip.Addr]string{}, devices: map[string]bool{}, retired: map[string]bool{}}
+	out := enrolled{addresses: map[netip.Addr]string{}, devices: map[string][]netip.Addr{}, retired: map[string]bool{}}
 	var list v1alpha1.EdgeEnrollmentList
 	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
 		return out, fmt.Errorf("list enrollments: %w", err)
@@ -143,8 +165,10 @@ func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
 	held := map[string]bool{}
 	for i := range list.Items {
 		e := &list.Items[i]
+		addr, err := netip.ParseAddr(e.Spec.NodeIP)
+		addr = addr.Unmap()
 		if e.OfDevice() {
-			out.devices[e.Spec.NodeName] = true
+			out.devices[e.Spec.NodeName] = append(out.devices[e.Spec.NodeName], addr)
 		}
 		if e.Status.Phase == v1alpha1.PhaseRetired {
 			out.retired[e.Spec.NodeName] = true
@@ -153,12 +177,8 @@ func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
 			continue
 		}
 		held[e.Spec.NodeName] = true
-		addr, err := netip.ParseAddr(e.Spec.NodeIP)
-		if err != nil {
-			continue
-		}
-		if _, taken := out.addresses[addr.Unmap()]; !taken {
-			out.addresses[addr.Unmap()] = e.Spec.NodeName
+		if _, taken := out.addresses[addr]; err == nil && !taken {
+			out.addresses[addr] = e.Spec.NodeName
 		}
 	}
 	maps.DeleteFunc(out.retired, func(name string, _ bool) bool { return held[name] })

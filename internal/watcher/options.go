@@ -27,8 +27,10 @@ type Options struct {
 	// requests; both empty: requests go to the CloudCore that holds the tunnel.
 	DestinationAddress string
 	DestinationPort    int32
-	// ServiceCIDRs of the cluster, in CIDR notation.
+	// ServiceCIDRs of the cluster, in CIDR notation, beside those that the cluster tells.
 	ServiceCIDRs []string
+	// Networks are the cluster's Service networks; Run sets it.
+	Networks *Networks
 	// CloudCoreService is the Service whose endpoints are the CloudCores.
 	CloudCoreService string
 	// StreamGuard lets the operators guard CloudCore's ports behind the gate.
@@ -62,7 +64,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DestinationAddress, "destination-address", o.DestinationAddress,
 		"IP address that takes all log and metrics requests; CloudCore's own endpoints when empty")
 	fs.Int32Var(&o.DestinationPort, "destination-port", o.DestinationPort, "port of --destination-address")
-	fs.StringArrayVar(&o.ServiceCIDRs, "service-cidr", o.ServiceCIDRs, "the cluster's service CIDR (repeatable)")
+	fs.StringArrayVar(&o.ServiceCIDRs, "service-cidr", o.ServiceCIDRs, "a service CIDR of the cluster that it does not tell itself (repeatable)")
 	fs.StringVar(&o.CloudCoreService, "cloudcore-service", o.CloudCoreService,
 		"Service in namespace kubeedge whose endpoints are the CloudCores")
 	fs.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress, "where Prometheus metrics are served; 0 for nowhere")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
@@ -26,6 +28,9 @@ const retryBehindCache = 25 * time.Millisecond
 // noteRecordInvalid is the note for a record that routes cannot be made from.
 const noteRecordInvalid routes.Reason = "TunnelPortRecordInvalid"
 
+// noteWritesFailing is the note for routes that the API server does not take.
+const noteWritesFailing routes.Reason = "RouteWritesFailing"
+
 // routeReconciler turns Nodes, CloudCores and CloudCore's record into route objects.
 type routeReconciler struct {
 	gatherer gatherer
@@ -35,6 +40,7 @@ type routeReconciler struct {
 	findings *findings
 	metrics  *metrics
 	notes    *noteBoard
+	health   *health
 	causes   *causes
 	echo     *echo
 	pacer    pacer
@@ -80,8 +86,11 @@ func (r *routeReconciler) reconcile(ctx context.Context, cause time.Time) (recon
 			r.log.Debug("the cache is behind; trying again", "error", err)
 			return reconcile.Result{RequeueAfter: retryBehindCache}, nil
 		}
+		r.health.wrote(err)
+		r.notes.publish(append(slices.Clip(plan.Notes), routes.Note{Reason: noteWritesFailing, Message: "Routes cannot be written: " + err.Error()}))
 		return reconcile.Result{}, fmt.Errorf("write routes: %w", err)
 	}
+	r.health.wrote(nil)
 	// Only now do the conditions speak of routes that exist.
 	r.findings.publish(plan.Findings)
 	r.notes.publish(plan.Notes)
@@ -107,18 +116,15 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 	if err != nil {
 		return err
 	}
-	cidrs, err := d.options.ServicePrefixes()
-	if err != nil {
-		return err
-	}
 	own := newEcho()
 	r := &routeReconciler{
-		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.All, service: d.options.CloudCoreService, settings: settings, serviceCIDRs: cidrs},
+		gatherer: gatherer{reader: mgr.GetClient(), nodes: d.nodes.All, service: d.options.CloudCoreService, settings: settings, networks: d.options.Networks},
 		guard:    d.options.StreamGuard,
 		writer:   writer{client: mgr.GetClient(), live: mgr.GetAPIReader(), wrote: d.metrics.wrote, echo: own},
 		findings: d.findings,
 		metrics:  d.metrics,
 		notes:    d.notes,
+		health:   d.health,
 		causes:   &causes{now: time.Now},
 		echo:     own,
 		log:      d.log,
@@ -129,6 +135,8 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).
 		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
+		WatchesRawSource(source.Func(d.options.Networks.connect)).
+		Watches(&v1alpha1.CloudNodeRoutes{}, all, builder.WithPredicates(onChange(reportDiffers))).
 		Watches(&v1alpha1.EdgeRouteSlice{}, own.slices(r.pacer.wait, r.causes.see), builder.WithPredicates(onChange[client.Object](versionDiffers))).
 		Watches(&v1alpha1.EdgeRouteTargets{}, all, builder.WithPredicates(onChange(targetsDiffer))).
 		// One at a time: two would write the same objects.

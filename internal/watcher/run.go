@@ -66,6 +66,7 @@ type dependencies struct {
 	pods     *podSource
 	nodes    *nodes.Store
 	notes    *noteBoard
+	health   *health
 	log      *slog.Logger
 }
 
@@ -214,9 +215,15 @@ func newDependencies(mgr ctrl.Manager, o *Options, log *slog.Logger) (*dependenc
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(mgr.Add(store), mgr.AddReadyzCheck("nodes", synced(store.WaitForSync)))
+	configured, err := o.ServicePrefixes()
+	if err != nil {
+		return nil, err
+	}
+	o.Networks = &Networks{configured: configured, live: mgr.GetAPIReader(), log: log}
+	writes := &health{now: time.Now}
+	err = errors.Join(mgr.Add(store), mgr.Add(o.Networks), mgr.AddReadyzCheck("nodes", synced(store.WaitForSync)), mgr.AddReadyzCheck("writes", writes.check))
 	return &dependencies{
 		options: o, findings: &findings{nodes: store}, metrics: m, pods: pods, log: log,
-		nodes: store, notes: &noteBoard{},
+		nodes: store, notes: &noteBoard{}, health: writes,
 	}, err
 }

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -115,11 +116,16 @@ func (w *writer) markIsOutdated(ctx context.Context, targets *v1alpha1.EdgeRoute
 	return err == nil && string(operators.UID) != of, nil
 }
 
+// writeSlices writes the others when the API server refuses what one slice holds.
 func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.EdgeRouteSlice, changes routes.Changes, cause time.Time) error {
+	var refused []error
 	for _, s := range changes.Create {
 		obj := &v1alpha1.EdgeRouteSlice{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}
 		fill(obj, s.Routes, cause)
-		if err := w.create(ctx, obj); err != nil {
+		if err := w.create(ctx, obj); apierrors.IsInvalid(err) {
+			refused = append(refused, err)
+			continue
+		} else if err != nil {
 			return err
 		}
 		w.echo.written(obj.Name, obj.ResourceVersion)
@@ -130,6 +136,10 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 		fill(obj, s.Routes, cause)
 		if err := w.update(ctx, obj); err != nil {
 			delete(w.own, s.Name) // what is there now, only the cache can tell
+			if apierrors.IsInvalid(err) {
+				refused = append(refused, err)
+				continue
+			}
 			return err
 		}
 		if w.own == nil {
@@ -143,7 +153,7 @@ func (w *writer) writeSlices(ctx context.Context, byName map[string]*v1alpha1.Ed
 			return err
 		}
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 func fill(obj *v1alpha1.EdgeRouteSlice, content []v1alpha1.EdgeRoute, cause time.Time) {

@@ -2,7 +2,11 @@ package watcher
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -97,5 +101,42 @@ func TestOtherErrorsAreReturned(t *testing.T) {
 	}
 	if _, _, known := (&findings{}).get("e1"); known {
 		t.Error("findings are known before the first plan")
+	}
+}
+
+// TestASliceThatTheAPIRefuses: the others are written, and it is told.
+func TestASliceThatTheAPIRefuses(t *testing.T) {
+	objects := cloudCoreObjects("10.1.0.5", 10351)
+	for i := range 150 { // two slices
+		objects = append(objects, edgeNode(fmt.Sprintf("e%03d", i), fmt.Sprintf("192.168.100.%d", i+1), 10351))
+	}
+	s := newSite(t, objects...)
+	r := s.reconciler(t)
+	s.sync(t, r)
+	now := time.Now()
+	r.health.now = func() time.Time { return now }
+	s.change(t, "e000", func(n *corev1.Node) { n.Status.Addresses[1].Address = "192.168.101.1" })
+	s.change(t, "e149", func(n *corev1.Node) { n.Status.Addresses[1].Address = "192.168.101.2" })
+	s.refuse = apierrors.NewInvalid(schema.GroupKind{Kind: "EdgeRouteSlice"}, "edge-00000", nil)
+	if _, err := r.Reconcile(t.Context(), everything); !apierrors.IsInvalid(errors.Unwrap(err)) && !strings.Contains(err.Error(), "edge-00000") {
+		t.Errorf("error is %v, want the API's refusal", err)
+	}
+	if got := s.took(); len(got) != 1 {
+		t.Errorf("writes are %v, want one of the other slice", got)
+	}
+	notes, _ := r.notes.get()
+	if len(notes) != 1 || notes[0].Reason != noteWritesFailing {
+		t.Errorf("notes are %v, want %s", notes, noteWritesFailing)
+	}
+	if err := r.health.check(nil); err != nil {
+		t.Errorf("not ready at once: %v", err)
+	}
+	now = now.Add(writesGrace)
+	if err := r.health.check(nil); err == nil {
+		t.Error("still ready after a minute without a write")
+	}
+	s.sync(t, r)
+	if notes, _ := r.notes.get(); len(notes) != 0 || r.health.check(nil) != nil {
+		t.Errorf("notes are %v (%v) after a write, want none", notes, r.health.check(nil))
 	}
 }

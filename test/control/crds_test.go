@@ -30,6 +30,8 @@ func object(t *testing.T, kind, name, body string) *unstructured.Unstructured {
 // write no rule: what is no address and no port does not get into the API.
 func TestCRDsTakeAddressesAndPortsOnly(t *testing.T) {
 	slice, targets, report := "EdgeRouteSlice", "EdgeRouteTargets", "CloudNodeRoutes"
+	enrollment := "EdgeEnrollment"
+	spec := "nodeName: n, arch: arm64, nodeIP: 192.168.1.1, codeHash: '" + strings.Repeat("0", 64) + "', cloudCore: {host: h, webSocketPort: 1, certPort: 2}"
 	route := func(fields string) string { return "routes: [{node: e, " + fields + "}]" }
 	target := func(fields string) string { return "targets: [{" + fields + "}]" }
 	for _, c := range []struct {
@@ -71,9 +73,23 @@ func TestCRDsTakeAddressesAndPortsOnly(t *testing.T) {
 		{targets, "cloudcore", "targets: []\nguard: {enabled: true, addresses: [10.0.0.1, '2001:db8::1'], ports: [10013]}", ""},
 		{targets, "cloudcore", "targets: []\nguard: {enabled: true, addresses: ['0.0.0.0/0 accept']}", "addresses"},
 		{targets, "cloudcore", "targets: []\nguard: {enabled: true, ports: [65536]}", "ports"},
+		{enrollment, "e", "spec: {" + spec + ", lifetime: 1h30m0s, drainTimeout: 2m0s}", ""},
+		{enrollment, "e", "spec: {" + spec + ", lifetime: zzz}", "lifetime"},
+		{enrollment, "e", "spec: {" + spec + ", lifetime: ''}", "lifetime"},
+		{enrollment, "e", "spec: {" + spec + ", lifetime: -1h}", "lifetime"},
+		{enrollment, "e", "spec: {" + spec + ", lifetime: 721h}", "lifetime"},
+		{enrollment, "e", "spec: {" + spec + ", drainTimeout: 5}", "drainTimeout"},
+		{enrollment, "e", "spec: {" + spec + ", drainTimeout: 1 hour}", "drainTimeout"},
+		{enrollment, "e", "spec: {" + strings.ReplaceAll(spec, "192.168.1.1", "0.1.2.3") + "}", "nodeIP"},
+		{enrollment, "e", "spec: {" + strings.ReplaceAll(spec, "192.168.1.1", "'::82'") + "}", "nodeIP"},
+		{enrollment, "e", "spec: {" + strings.ReplaceAll(spec, "certPort", "quicPort: 99999999999, certPort") + "}", "quicPort"},
 		{report, "cloud-1", "status: {routes: 1, counters: {guarded: 1}}", ""},
 	} {
-		err := admin.Create(t.Context(), object(t, c.kind, c.name, c.body), client.DryRunAll)
+		o := object(t, c.kind, c.name, c.body)
+		if c.kind == enrollment {
+			o.SetNamespace(v1alpha1.JoinNamespace)
+		}
+		err := admin.Create(t.Context(), o, client.DryRunAll)
 		switch {
 		case c.refused == "" && err != nil:
 			t.Errorf("%s %s: %s is refused: %v", c.kind, c.name, c.body, err)

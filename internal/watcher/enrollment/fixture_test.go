@@ -67,7 +67,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 			return c.Create(ctx, o, opts...)
 		}}).Build()
 	s.r = NewReconciler(s.c, s.c, s.apiserver(), Options{ProbeImage: "probe", Now: func() time.Time { return s.now },
-		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}})
+		ServiceCIDRs: func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")} }})
 	return s
 }
 

@@ -293,8 +293,8 @@ func TestACloudNodeIsNotTouched(t *testing.T) {
 	e := s.run("e")
 	var n corev1.Node
 	s.get(client.ObjectKey{Name: "edge-1"}, &n)
-	if len(n.Labels) != 1 || len(n.Spec.Taints) > 0 || reason(e, v1alpha1.ConditionNodeConfigured) != "False NotAnEdgeNode" {
-		t.Errorf("the node has labels %v, taints %v; condition %q", n.Labels, n.Spec.Taints, reason(e, v1alpha1.ConditionNodeConfigured))
+	if len(n.Labels) != 1 || len(n.Spec.Taints) > 0 || reason(e, v1alpha1.ConditionReserved) != "False NameTaken" {
+		t.Errorf("the node has labels %v, taints %v; condition %q", n.Labels, n.Spec.Taints, reason(e, v1alpha1.ConditionReserved))
 	}
 }
 
@@ -363,5 +363,57 @@ func TestAReportEndsWhenTheNodeIsThere(t *testing.T) {
 	e = s.run("e")
 	if got := reason(e, v1alpha1.ConditionDeviceChecked); got != "True DeviceReady" || len(e.Status.FailedChecks) > 0 {
 		t.Errorf("%q with %v", got, e.Status.FailedChecks)
+	}
+}
+
+// TestANameThatACloudNodeTookMeanwhile: nothing is given out for it, and it is told.
+func TestANameThatACloudNodeTookMeanwhile(t *testing.T) {
+	s := newSite(t)
+	e := s.enrolment("e", "cp-2", "192.168.100.1", nil)
+	reconcile := func() *v1alpha1.EdgeEnrollment {
+		key := client.ObjectKeyFromObject(e)
+		for range 3 {
+			if _, err := s.r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var now v1alpha1.EdgeEnrollment
+		if err := s.c.Get(t.Context(), key, &now); err != nil {
+			t.Fatal(err)
+		}
+		return &now
+	}
+	if got := reconcile(); got.Status.Phase != v1alpha1.PhasePending || got.OfDevice() {
+		t.Fatalf("phase is %s, of a device: %v; want Pending, of nobody yet", got.Status.Phase, got.OfDevice())
+	}
+	if err := s.c.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "cp-2"}}); err != nil {
+		t.Fatal(err)
+	}
+	now := reconcile()
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReserved)
+	if now.Status.Phase != v1alpha1.PhaseRefused || now.OfDevice() || c == nil || c.Reason != v1alpha1.ReasonNameTaken {
+		t.Errorf("phase is %s, Reserved %+v; want it refused, since the name is a cloud node's", now.Status.Phase, c)
+	}
+}
+
+// TestAnEnrollmentThatCannotBeRead is told on itself, without harm to what it says.
+func TestAnEnrollmentThatCannotBeRead(t *testing.T) {
+	s := newSite(t)
+	e := s.enrolment("e", "n", "192.168.100.1", nil)
+	key := client.ObjectKeyFromObject(e)
+	bad := e.DeepCopy()
+	bad.Spec, bad.Undecodable = v1alpha1.EdgeEnrollmentSpec{}, `time: invalid duration "zzz"`
+	for range 2 {
+		if err := s.r.tellUndecodable(t.Context(), bad); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var now v1alpha1.EdgeEnrollment
+	if err := s.c.Get(t.Context(), key, &now); err != nil {
+		t.Fatal(err)
+	}
+	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReserved)
+	if c == nil || c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonInvalid || !strings.Contains(c.Message, "zzz") || now.Spec.NodeName != "n" {
+		t.Errorf("Reserved is %+v, spec %+v; want the reason in the condition and the spec as it was", c, now.Spec)
 	}
 }

@@ -2,13 +2,17 @@ package enrollment
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -38,6 +42,9 @@ func NewReconciler(c client.Client, live client.Reader, core rest.Interface, o O
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.ServiceCIDRs == nil {
+		o.ServiceCIDRs = func() []netip.Prefix { return nil }
+	}
 	if o.Nodes == nil {
 		o.Nodes = func(ctx context.Context) ([]routes.Node, error) { return listNodes(ctx, live) }
 	}
@@ -56,6 +63,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !e.DeletionTimestamp.IsZero() || e.Namespace != v1alpha1.JoinNamespace {
 		return ctrl.Result{}, nil
 	}
+	if e.Undecodable != "" {
+		return ctrl.Result{}, r.tellUndecodable(ctx, &e)
+	}
 	before := e.Status.DeepCopy()
 	result, err := r.step(ctx, &e)
 	if equality.Semantic.DeepEqual(before, &e.Status) {
@@ -73,6 +83,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		ctrl.LoggerFrom(ctx).Info("enrolment moved on", "node", e.Spec.NodeName, "from", before.Phase, "to", e.Status.Phase)
 	}
 	return result, err
+}
+
+// tellUndecodable says on an enrollment that it cannot be read, and changes nothing else of
+// it. The condition's time is the enrollment's, so that saying it again changes nothing.
+func (r *Reconciler) tellUndecodable(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
+	const most = 1024
+	message := "the enrollment cannot be read: " + e.Undecodable + "; correct the field, or delete the enrollment"
+	patch, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []metav1.Condition{{
+		Type: v1alpha1.ConditionReserved, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid,
+		Message: message[:min(len(message), most)], LastTransitionTime: e.CreationTimestamp,
+	}}}})
+	if err != nil {
+		return fmt.Errorf("encode the condition of enrollment %s: %w", e.Name, err)
+	}
+	target := &v1alpha1.EdgeEnrollment{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name}}
+	if err := r.client.Status().Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("say on enrollment %s that it cannot be read: %w", e.Name, err)
+	}
+	return nil
 }
 
 // step changes e's status; Reconcile writes it.
@@ -94,6 +123,9 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		e.Status.Phase = v1alpha1.PhaseExpired
 		return ctrl.Result{}, r.unexpect(ctx, e)
 	}
+	if cloud, err := r.nameOfCloudNode(ctx, e); err != nil || cloud {
+		return ctrl.Result{}, err
+	}
 	r.mint(ctx, e)
 	if err := r.expectByToken(ctx, e); err != nil {
 		return ctrl.Result{}, err
@@ -111,6 +143,22 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		}
 	}
 	return result, err
+}
+
+// nameOfCloudNode refuses an enrollment whose name a cloud node took after the name was
+// reserved. Nothing was given out for it yet, and nothing will be.
+func (r *Reconciler) nameOfCloudNode(ctx context.Context, e *v1alpha1.EdgeEnrollment) (bool, error) {
+	if e.OfDevice() {
+		return false, nil
+	}
+	var node corev1.Node
+	err := r.live.Get(ctx, client.ObjectKey{Name: e.Spec.NodeName}, &node)
+	if err != nil || isEdge(&node) {
+		return false, client.IgnoreNotFound(err)
+	}
+	r.set(e, v1alpha1.ConditionReserved, false, v1alpha1.ReasonNameTaken, fmt.Sprintf("%q is a cloud node by now", e.Spec.NodeName))
+	e.Status.Phase = v1alpha1.PhaseRefused
+	return true, nil
 }
 
 // mintRetry is how soon a token is tried again that could not be made.

@@ -51,11 +51,9 @@ func validSpec(e *v1alpha1.EdgeEnrollment, _ facts) verdict {
 // nameFree: a second device with a name takes the first one's pods. A device that
 // came back to its own tombstone is not a second one.
 func nameFree(e *v1alpha1.EdgeEnrollment, f facts) verdict {
-	if !returned(e) {
-		for i := range f.nodes {
-			if f.nodes[i].Name == e.Spec.NodeName {
-				return verdict{v1alpha1.ReasonNameTaken, fmt.Sprintf("%q is a node of this cluster already", e.Spec.NodeName)}
-			}
+	for i := range f.nodes {
+		if f.nodes[i].Name == e.Spec.NodeName && !(returned(e) && f.nodes[i].Edge) {
+			return verdict{v1alpha1.ReasonNameTaken, fmt.Sprintf("%q is a node of this cluster already", e.Spec.NodeName)}
 		}
 	}
 	for i := range f.others {
@@ -154,7 +152,7 @@ func (r *Reconciler) facts(ctx context.Context, e *v1alpha1.EdgeEnrollment) (fac
 	if err != nil {
 		return facts{}, err
 	}
-	return facts{nodes: all, serviceCIDRs: r.o.ServiceCIDRs, others: others}, nil
+	return facts{nodes: all, serviceCIDRs: r.o.ServiceCIDRs(), others: others}, nil
 }
 
 func listNodes(ctx context.Context, live client.Reader) ([]routes.Node, error) {

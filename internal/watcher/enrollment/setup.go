@@ -37,7 +37,7 @@ const (
 // Options of the controller.
 type Options struct {
 	// ServiceCIDRs of the cluster; no edge node may have an address in them.
-	ServiceCIDRs []netip.Prefix
+	ServiceCIDRs func() []netip.Prefix
 	// ProbeImage of the pod whose log line is read to verify a join.
 	ProbeImage string
 	// Nodes lists all Nodes of the cluster; nil reads them from the API.
