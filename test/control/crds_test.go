@@ -31,7 +31,7 @@ func object(t *testing.T, kind, name, body string) *unstructured.Unstructured {
 func TestCRDsTakeAddressesAndPortsOnly(t *testing.T) {
 	slice, targets, report := "EdgeRouteSlice", "EdgeRouteTargets", "CloudNodeRoutes"
 	enrollment := "EdgeEnrollment"
-	spec := "nodeName: n, arch: arm64, nodeIP: 192.168.1.1, codeHash: '" + strings.Repeat("0", 64) + "', cloudCore: {host: h, webSocketPort: 1, certPort: 2}"
+	spec := "nodeName: edge-1, arch: arm64, nodeIP: 192.168.1.1, codeHash: '" + strings.Repeat("0", 64) + "', cloudCore: {host: h, webSocketPort: 1, certPort: 2}"
 	route := func(fields string) string { return "routes: [{node: e, " + fields + "}]" }
 	target := func(fields string) string { return "targets: [{" + fields + "}]" }
 	for _, c := range []struct {

@@ -109,19 +109,26 @@ func startChurn(t *testing.T, nodes *onsite.Hollow, count int) (stop func() int)
 	}
 }
 
-// TestRulesetFlushed empties nf_tables on every cloud node, as a firewall's reload
-// may. What is not ours is put back by the test.
-func TestRulesetFlushed(t *testing.T) {
-	k := onsite.NewKernels(t, site)
-	before := map[string]float64{}
+// flushRulesets empties nf_tables on every cloud node. What is not ours is put back.
+func flushRulesets(t *testing.T) {
+	t.Helper()
 	for _, host := range cloudNodes {
-		before[host] = k.Handle(t, host)
 		network := onHost(t, host, "nft list table ip sandbox")
 		onHost(t, host, "nft flush ruleset")
 		// kube-proxy looks after its rules once an hour only, or when it starts.
 		onsite.Kill(t, host, "kube-proxy")
 		site.OnHostWith(t, host, network, "nft -f -")
 	}
+}
+
+// TestRulesetFlushed empties nf_tables, as a firewall's reload may.
+func TestRulesetFlushed(t *testing.T) {
+	k := onsite.NewKernels(t, site)
+	before := map[string]float64{}
+	for _, host := range cloudNodes {
+		before[host] = k.Handle(t, host)
+	}
+	flushRulesets(t)
 	recovered(t, k, "nft flush ruleset")
 	for _, host := range cloudNodes {
 		if after := k.Handle(t, host); after == before[host] || after == 0 {
