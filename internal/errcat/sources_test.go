@@ -30,6 +30,7 @@ var coding = map[string]bool{
 var inner = map[string]string{
 	"it has no kind of KubeEdge":         "leftovers.go passes the file over",
 	"is not an IP address":               "validate.go makes a Problem of it",
+	"is in a network that no host":       "validate.go makes a Problem of it",
 	"is an unspecified, loopback":        "validate.go makes a Problem of it",
 	"line %d: %s":                        "batch.go wraps it in ErrList",
 	"label %q":                           "callers wrap it in usage or a Problem",
@@ -37,9 +38,6 @@ var inner = map[string]string{
 	"write KEY[=VALUE]:EFFECT to set":    "ParseTaints names the taint",
 	"%q is not a taint value":            "ParseTaints names the taint",
 	"%q is not an effect":                "ParseTaints names the taint",
-	"has no namespace before a slash":    "validate.go makes a Problem of it",
-	"namespace %q is none":               "validate.go makes a Problem of it",
-	"selects every pod of the namespace": "validate.go makes a Problem of it",
 	"the issuer no longer vouches":       "kubeError answers IssuerEnded",
 	"no such sign-in is under way":       "problemWord",
 	"too many tries to sign in":          "problemWord",
