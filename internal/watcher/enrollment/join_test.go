@@ -389,8 +389,12 @@ func TestANameThatACloudNodeTookMeanwhile(t *testing.T) {
 	if err := s.c.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "cp-2"}}); err != nil {
 		t.Fatal(err)
 	}
+	s.redeem("e")
 	now := reconcile()
 	c := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReserved)
+	if len(now.Status.Certificate) > 0 {
+		t.Error("a certificate with a cloud node's name is signed")
+	}
 	if now.Status.Phase != v1alpha1.PhaseRefused || now.OfDevice() || c == nil || c.Reason != v1alpha1.ReasonNameTaken {
 		t.Errorf("phase is %s, Reserved %+v; want it refused, since the name is a cloud node's", now.Status.Phase, c)
 	}
