@@ -80,7 +80,7 @@ spec:
   nodeName: %[2]s
   terminationGracePeriodSeconds: 0
   tolerations: [{operator: Exists}]
-  containers: [{name: c, image: %[3]q, command: [sleep, "3600"], env: [{name: EDGEWAY_TENANT, value: %[1]s}]}]
+  containers: [{name: c, image: %[3]q, env: [{name: EDGEWAY_TENANT, value: %[1]s}]}]
 `
 
 // attack is a site with everything that attackers have.
@@ -116,7 +116,7 @@ func newAttack(t *testing.T) *attack {
 	a := &attack{t: t, core: strings.Fields(mustKubectl(t, "-n", "kubeedge", "get", "pods", "-l", "kubeedge=cloudcore", "-o", "jsonpath={.items[*].status.podIP}"))[0]}
 	objects := fmt.Sprintf(tenantObjects, a.core, externalIP)
 	for _, node := range cloudNodes {
-		objects += fmt.Sprintf(tenantPod, "tenant-"+node, node, busyboxImage(t))
+		objects += fmt.Sprintf(tenantPod, "tenant-"+node, node, pauseImage(t, node))
 	}
 	t.Cleanup(func() { _, _ = kubectl(t, "", "delete", "namespace", "tenant", "--wait=false") })
 	eventually(t, time.Minute, func() error {
@@ -127,7 +127,7 @@ func newAttack(t *testing.T) *attack {
 	a.findPlaces()
 	a.findCredentials()
 	a.findDoors()
-	pod := strings.Fields(mustKubectl(t, "get", "pods", "-l", "app=hello-jetson-xavier", "-o", "jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].name} {end}"))
+	pod := strings.Fields(mustKubectl(t, "get", "pods", "-l", "app=hello,node=jetson-xavier", "-o", "jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].name} {end}"))
 	if len(pod) < 2 {
 		t.Fatal("jetson-xavier has no workload")
 	}
@@ -147,10 +147,16 @@ func (a *attack) findPlaces() {
 	}
 }
 
+// pauseImage is on every host, since each pod's sandbox is made of it.
+func pauseImage(t *testing.T, host string) string {
+	t.Helper()
+	return strings.Fields(onHost(t, host, "ctr --namespace k8s.io images ls -q | grep /pause:"))[0]
+}
+
 // podNamespace is the network namespace of a tenant's pod, known by its environment.
 func podNamespace(t *testing.T, host, name string) *lab.NS {
 	t.Helper()
-	for _, pid := range onsite.Processes(t, host, "sleep") {
+	for _, pid := range onsite.Processes(t, host, "pause") {
 		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 		if err == nil && bytes.Contains(append(env, 0), []byte("EDGEWAY_TENANT="+name+"\x00")) {
 			return lab.At(t, fmt.Sprintf("/proc/%d/ns/net", pid))
