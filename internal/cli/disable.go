@@ -13,7 +13,7 @@ func newDisable() *cobra.Command {
 		Use: "disable", Short: "Remove KubeEdge from a cluster", Args: noArgs,
 		Long: `Remove KubeEdge from a cluster: routes, workloads, certificates and namespaces.
 
-With --keep-ca the certificate authority and the enrolments stay, and joined edge
+With --keep-ca the certificate authority and the enrollments stay, and joined edge
 nodes come back when KubeEdge is enabled again. CRDs stay when they have objects.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := t.runtime(cmd)
@@ -24,6 +24,6 @@ nodes come back when KubeEdge is enabled again. CRDs stay when they have objects
 		},
 	}
 	t.flags(cmd)
-	cmd.Flags().BoolVar(&keepCA, "keep-ca", false, "keep the CA and the enrolments")
+	cmd.Flags().BoolVar(&keepCA, "keep-ca", false, "keep the CA and the enrollments")
 	return cmd
 }

@@ -37,7 +37,7 @@ func (o *memberOptions) flags(f *pflag.FlagSet) {
 
 // sources are the flags that commands have as well.
 func (o *memberOptions) sources(f *pflag.FlagSet) {
-	f.StringVar(&o.secrets, "member-secrets", "", "namespace of the host cluster whose Secrets labelled "+clusters.LabelMember+"=true hold kubeconfigs of other clusters")
+	f.StringVar(&o.secrets, "member-secrets", "", "namespace of the host cluster whose Secrets labeled "+clusters.LabelMember+"=true hold kubeconfigs of other clusters")
 	f.BoolVar(&o.kubeSphere, "member-kubesphere", false, "take other clusters from KubeSphere's Cluster objects, too")
 }
 

@@ -25,7 +25,7 @@ import (
 func newNodes() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "nodes", Short: "Join, list, change and retire edge nodes",
-		Long: `Works with your own rights. A node that joined by an enrolment is changed through
+		Long: `Works with your own rights. A node that joined by an enrollment is changed through
 it, for which the right to patch edgeenrollments in namespace edgeway-join is enough;
 any other edge node is changed itself. Cloud nodes are left alone.`,
 	}

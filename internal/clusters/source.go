@@ -42,7 +42,7 @@ type Secrets struct {
 // Source is SourceSecret.
 func (s Secrets) Source() Source { return SourceSecret }
 
-// Find lists the Secrets that are labelled edgeway.io/member-cluster=true.
+// Find lists the Secrets that are labeled edgeway.io/member-cluster=true.
 func (s Secrets) Find(ctx context.Context) ([]Member, error) {
 	list, err := s.Client.CoreV1().Secrets(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: LabelMember + "=true"})
 	if err != nil {

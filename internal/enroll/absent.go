@@ -12,7 +12,7 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
-// List gives the enrolments of a cluster; where KubeEdge is not enabled there are none.
+// List gives the enrollments of a cluster; where KubeEdge is not enabled there are none.
 func List(ctx context.Context, c client.Reader, options ...client.ListOption) ([]v1alpha1.EdgeEnrollment, error) {
 	var list v1alpha1.EdgeEnrollmentList
 	err := c.List(ctx, &list, append(options, client.InNamespace(v1alpha1.JoinNamespace))...)

@@ -40,7 +40,7 @@ func New(ctx context.Context, user client.Client, r Request) (*v1alpha1.EdgeEnro
 		Spec: r.spec(hash),
 	}
 	if err := user.Create(ctx, e); err != nil {
-		return nil, "", fmt.Errorf("creating the enrolment of edge node %q: %w", r.NodeName, err)
+		return nil, "", fmt.Errorf("creating the enrollment of edge node %q: %w", r.NodeName, err)
 	}
 	return e, code, nil
 }
@@ -74,10 +74,10 @@ func taken(ctx context.Context, user client.Client, r Request) Problems {
 			continue
 		}
 		if e.Spec.NodeName == r.NodeName {
-			p.add("nodeName", r.NodeName, "NameTaken", "is reserved by enrolment "+e.Name, "choose another name, or revoke that enrolment")
+			p.add("nodeName", r.NodeName, "NameTaken", "is reserved by enrollment "+e.Name, "choose another name, or revoke that enrollment")
 		}
 		if sameAddress(e.Spec.NodeIP, r.NodeIP) {
-			p.add("nodeIP", r.NodeIP, "IPTaken", "is reserved for edge node "+e.Spec.NodeName, "choose another address, or revoke that enrolment")
+			p.add("nodeIP", r.NodeIP, "IPTaken", "is reserved for edge node "+e.Spec.NodeName, "choose another address, or revoke that enrollment")
 		}
 	}
 	return p

@@ -41,7 +41,7 @@ func CloudCoreOf(s settings.Settings) v1alpha1.CloudCoreAddress {
 	return out
 }
 
-// TakenAddresses are those of nodes and of enrolments, as far as the user may look;
+// TakenAddresses are those of nodes and of enrollments, as far as the user may look;
 // edge-watcher has the last word.
 func TakenAddresses(ctx context.Context, user client.Client) map[netip.Addr]bool {
 	taken := map[netip.Addr]bool{}

@@ -98,7 +98,7 @@ const (
 	meshDNS = "169.254.96.16"
 )
 
-// EdgeCoreConfig is edgecore.yaml for an enrolment. The certificate is expected
+// EdgeCoreConfig is edgecore.yaml for an enrollment. The certificate is expected
 // in place, so it carries no token.
 func EdgeCoreConfig(spec *v1alpha1.EdgeEnrollmentSpec) ([]byte, error) {
 	host := spec.CloudCore.Host

@@ -80,7 +80,7 @@ func given(f *pflag.FlagSet) map[string]string {
 }
 
 // TestKeadmTakesTheCommandFlagByFlag compares everything that the printed line says
-// with the enrolment.
+// with the enrollment.
 func TestKeadmTakesTheCommandFlagByFlag(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*v1alpha1.EdgeEnrollmentSpec)

@@ -68,7 +68,7 @@ func (r *Redeemer) Redeem(ctx context.Context, code string, csrPEM []byte) (*Bun
 		EdgeCoreConfig: config, CloudCore: e.Spec.CloudCore, StatusToken: token}, nil
 }
 
-// Knows fails with ErrCodeUnknown for a code of no enrolment here; one that cannot be
+// Knows fails with ErrCodeUnknown for a code of no enrollment here; one that cannot be
 // used any more is known.
 func (r *Redeemer) Knows(ctx context.Context, code string) error {
 	_, err := r.find(ctx, code)
@@ -99,14 +99,14 @@ func (r *Redeemer) Status(ctx context.Context, statusToken string) (*v1alpha1.Ed
 	case apierrors.IsNotFound(err):
 		return nil, ErrStatusToken
 	case err != nil:
-		return nil, fmt.Errorf("reading enrolment %s: %w", name, err)
+		return nil, fmt.Errorf("reading enrollment %s: %w", name, err)
 	case !sameHash(e.Status.StatusTokenHash, hashSecret(statusToken)):
 		return nil, ErrStatusToken
 	}
 	return e, nil
 }
 
-// statusSeparator is between an enrolment's name and the secret part of its status
+// statusSeparator is between an enrollment's name and the secret part of its status
 // token. Names of objects have none.
 const statusSeparator = "/"
 
@@ -115,7 +115,7 @@ func newStatusToken(e *v1alpha1.EdgeEnrollment) (string, error) {
 	return e.Name + statusSeparator + secret, err
 }
 
-// Lookup is what a device may know of an enrolment before it joins.
+// Lookup is what a device may know of an enrollment before it joins.
 func Lookup(spec *v1alpha1.EdgeEnrollmentSpec) wire.Lookup {
 	return wire.Lookup{NodeName: spec.NodeName, NodeIP: spec.NodeIP, Arch: spec.Arch, CloudCore: CloudCore(spec.CloudCore),
 		RuntimeEndpoint: spec.RuntimeEndpoint, CgroupDriver: spec.CgroupDriver,
@@ -128,14 +128,14 @@ func CloudCore(c v1alpha1.CloudCoreAddress) wire.CloudCore {
 		CertPort: int(c.CertPort), TunnelPort: int(c.TunnelPort)}
 }
 
-// find the enrolment of a code. One that was not made by this package may lack the
+// find the enrollment of a code. One that was not made by this package may lack the
 // label, so all are looked at before a code is unknown.
 func (r *Redeemer) find(ctx context.Context, code string) (*v1alpha1.EdgeEnrollment, error) {
 	hash := HashCode(code)
 	for _, among := range [][]client.ListOption{{client.MatchingLabels{v1alpha1.LabelCode: codeLabel(hash)}}, nil} {
 		list, err := List(ctx, r.client, among...)
 		if err != nil {
-			return nil, fmt.Errorf("listing enrolments: %w", err)
+			return nil, fmt.Errorf("listing enrollments: %w", err)
 		}
 		for i := range list {
 			if sameHash(list[i].Spec.CodeHash, hash) {
@@ -161,7 +161,7 @@ func (r *Redeemer) acceptable(e *v1alpha1.EdgeEnrollment) error {
 	return nil
 }
 
-// ExpiresAt is when the enrolment's code stops being accepted.
+// ExpiresAt is when the enrollment's code stops being accepted.
 func ExpiresAt(e *v1alpha1.EdgeEnrollment) time.Time {
 	lifetime := DefaultLifetime
 	if e.Spec.Lifetime != nil && e.Spec.Lifetime.Duration > 0 {
@@ -181,18 +181,18 @@ func refusal(e *v1alpha1.EdgeEnrollment) error {
 		if c == nil || c.Status != metav1.ConditionFalse {
 			continue
 		}
-		code, remedy := wire.Refused, "create a new enrolment in the console"
+		code, remedy := wire.Refused, "create a new enrollment in the console"
 		switch c.Reason {
 		case v1alpha1.ReasonNameTaken:
-			code, remedy = wire.NameTaken, "retire the node of that name first, or enrol this device under another"
+			code, remedy = wire.NameTaken, "retire the node of that name first, or enroll this device under another"
 		case v1alpha1.ReasonIPTaken, v1alpha1.ReasonIPInvalid:
-			code, remedy = wire.IPTaken, "enrol this device with another address"
+			code, remedy = wire.IPTaken, "enroll this device with another address"
 		case v1alpha1.ReasonCSRInvalid:
 			code, remedy = wire.CSRInvalid, ErrCSRInvalid.Remedy
 		}
 		return &wire.Error{Code: code, Message: c.Message, Remedy: remedy}
 	}
-	return &wire.Error{Code: wire.Refused, Message: "the enrolment was refused", Remedy: "create a new one in the console"}
+	return &wire.Error{Code: wire.Refused, Message: "the enrollment was refused", Remedy: "create a new one in the console"}
 }
 
 // claim marks the code used with one compare-and-set write: of two devices with
@@ -221,7 +221,7 @@ func (r *Redeemer) claim(ctx context.Context, code string, csrPEM []byte) (*v1al
 			continue
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("claiming enrolment %s: %w", e.Name, err)
+			return nil, "", fmt.Errorf("claiming enrollment %s: %w", e.Name, err)
 		}
 		return e, token, nil
 	}
@@ -240,7 +240,7 @@ func (r *Redeemer) claimable(e *v1alpha1.EdgeEnrollment, csrPEM []byte) error {
 	return nil
 }
 
-// used is true as well for an enrolment whose node came in another way, with
+// used is true as well for an enrollment whose node came in another way, with
 // KubeEdge's own token: a second device must not get its name.
 func used(e *v1alpha1.EdgeEnrollment) bool {
 	switch e.Status.Phase {

@@ -93,7 +93,7 @@ func TestRedeemOnce(t *testing.T) {
 	}
 }
 
-// A code that this package made is found without reading everybody's enrolment.
+// A code that this package made is found without reading everybody's enrollment.
 func TestACodeIsFoundByItsLabel(t *testing.T) {
 	var lists []string
 	c := interceptor.NewClient(cluster(t, false, enrolment("OTHER", nil)).(client.WithWatch), interceptor.Funcs{
@@ -125,7 +125,7 @@ func TestACodeIsFoundByItsLabel(t *testing.T) {
 	}
 	// One that another program made has no label.
 	if spec, err := r.Lookup(t.Context(), "other"); err != nil || spec.NodeName != "jetson-xavier" {
-		t.Errorf("the code of an enrolment without label gives %+v, %v", spec, err)
+		t.Errorf("the code of an enrollment without label gives %+v, %v", spec, err)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Spec.CodeHash != HashCode(code) || e.Namespace != v1alpha1.JoinNamespace || !e.Spec.Components.EdgeStream {
-		t.Errorf("the enrolment is %+v", e.Spec)
+		t.Errorf("the enrollment is %+v", e.Spec)
 	}
 	if v, edge := e.Spec.Labels[v1alpha1.LabelEdge]; !edge || v != "" {
 		t.Errorf("the edge label is %q, %v; CloudCore serves nodes whose value is empty", v, edge)

@@ -18,7 +18,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
-// Bounds of what a device's report leaves in an enrolment, in signs.
+// Bounds of what a device's report leaves in an enrollment, in signs.
 const (
 	maxChecks    = 16
 	maxCheckID   = 64
@@ -30,7 +30,7 @@ const (
 var ErrNothingToReport = &wire.Error{Code: wire.BadRequest, Message: "the report names neither a failed check nor a reason",
 	Remedy: "join with the edgectl that this console serves"}
 
-// Report puts into the enrolment why its device does not join. It takes the code, as
+// Report puts into the enrollment why its device does not join. It takes the code, as
 // a redemption does, and a used one too, as long as the node has not registered.
 func (r *Redeemer) Report(ctx context.Context, report wire.ReportRequest) error {
 	checks := plainChecks(report.Checks)
@@ -68,7 +68,7 @@ func (r *Redeemer) reportable(e *v1alpha1.EdgeEnrollment) error {
 	return ErrCodeUsed
 }
 
-// noted writes the refusal of a code into its enrolment, for whoever follows the
+// noted writes the refusal of a code into its enrollment, for whoever follows the
 // join, and returns the refusal. What edge-watcher refused is there already.
 func (r *Redeemer) noted(ctx context.Context, e *v1alpha1.EdgeEnrollment, refused error) error {
 	var w *wire.Error
@@ -103,11 +103,11 @@ func (r *Redeemer) write(ctx context.Context, e *v1alpha1.EdgeEnrollment, change
 			return nil
 		}
 		if !apierrors.IsConflict(err) || ctx.Err() != nil {
-			return fmt.Errorf("writing into enrolment %s: %w", e.Name, err)
+			return fmt.Errorf("writing into enrollment %s: %w", e.Name, err)
 		}
 		e = &v1alpha1.EdgeEnrollment{}
 		if err := r.client.Get(ctx, key, e); err != nil {
-			return fmt.Errorf("reading enrolment %s: %w", key.Name, err)
+			return fmt.Errorf("reading enrollment %s: %w", key.Name, err)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
-// stored is the enrolment as it is in the cluster.
+// stored is the enrollment as it is in the cluster.
 func stored(t *testing.T, c client.Client) *v1alpha1.EdgeEnrollment {
 	t.Helper()
 	e := &v1alpha1.EdgeEnrollment{}
@@ -98,7 +98,7 @@ func TestWhoMayReport(t *testing.T) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 			if changed := stored(t, c).ResourceVersion != before; changed != (test.want == "") {
-				t.Errorf("the enrolment changed: %v", changed)
+				t.Errorf("the enrollment changed: %v", changed)
 			}
 		})
 	}
@@ -160,7 +160,7 @@ func TestARefusedCodeIsToldToWhoeverFollows(t *testing.T) {
 			}
 			e := stored(t, c)
 			if got := said(e, v1alpha1.ConditionCodeAccepted); !strings.HasPrefix(got, "False "+test.want.Code+": ") {
-				t.Errorf("the enrolment says %q", got)
+				t.Errorf("the enrollment says %q", got)
 			}
 			if len(e.Status.CSR) > 0 {
 				t.Error("the code was used up")

@@ -88,7 +88,7 @@ func (r Request) WithDefaults() Request {
 	return r
 }
 
-// spec is the enrolment for a complete request.
+// spec is the enrollment for a complete request.
 func (r Request) spec(codeHash string) v1alpha1.EdgeEnrollmentSpec {
 	return v1alpha1.EdgeEnrollmentSpec{
 		NodeName: r.NodeName, Arch: r.Arch, NodeIP: r.NodeIP, CodeHash: codeHash,

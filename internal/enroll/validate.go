@@ -53,7 +53,7 @@ func (r Request) Validate() Problems {
 	return p
 }
 
-// ValidateSpec is Validate for an enrolment that exists: it may have been written
+// ValidateSpec is Validate for an enrollment that exists: it may have been written
 // by other hands than New's.
 func ValidateSpec(spec *v1alpha1.EdgeEnrollmentSpec) Problems {
 	r := Request{NodeName: spec.NodeName, Arch: spec.Arch, NodeIP: spec.NodeIP, CloudCore: spec.CloudCore,
@@ -160,7 +160,7 @@ func (p *Problems) labels(labels map[string]string) {
 	}
 }
 
-// LabelAllowed says whether an enrolment may set this label on a node: anything
+// LabelAllowed says whether an enrollment may set this label on a node: anything
 // outside kubernetes.io and k8s.io, and the two edge roles. Labels of those
 // domains decide what else is scheduled or trusted there.
 func LabelAllowed(key string) bool {

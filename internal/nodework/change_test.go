@@ -40,7 +40,7 @@ func TestLabelsThatAreRefused(t *testing.T) {
 	}
 	missing := Labels{"a": nil}
 	if _, err := missing.apply(nil, true); !errors.Is(err, ErrNotOurs) {
-		t.Errorf("taking off a label that an enrolment does not hold: %v, want ErrNotOurs", err)
+		t.Errorf("taking off a label that an enrollment does not hold: %v, want ErrNotOurs", err)
 	}
 	if _, err := missing.apply(nil, false); err != nil {
 		t.Errorf("taking off a label that a Node does not have: %v", err)

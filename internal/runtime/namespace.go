@@ -84,7 +84,7 @@ func (r *Runtime) removeNamespace(ctx context.Context, name string) error {
 	return nil
 }
 
-// removeJoinNamespace deletes the namespace of the enrolments. An edge node that
+// removeJoinNamespace deletes the namespace of the enrollments. An edge node that
 // CloudCore no longer reaches ends no pod, so its probe pod is deleted without it; its
 // EdgeCore removes what the API server has no more when it comes back.
 func (r *Runtime) removeJoinNamespace(ctx context.Context) error {

@@ -82,6 +82,6 @@ func (m *matrix) removeEnrollments(t *testing.T) {
 		return apierrors.IsNotFound(m.admin.List(ctx, &v1alpha1.EdgeEnrollmentList{})), nil
 	})
 	if err != nil {
-		t.Fatalf("enrolments are still served: %v", err)
+		t.Fatalf("enrollments are still served: %v", err)
 	}
 }

@@ -91,7 +91,7 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, sess *session,
 	group.Go(func() error { return sender.run(ctx, queue) })
 	go func() { // ends with the connection, and ends everything with it
 		defer cancel()
-		// Not with ctx: a read that is cancelled takes the connection down before
+		// Not with ctx: a read that is canceled takes the connection down before
 		// the browser has been told why.
 		sender.readAcks(context.WithoutCancel(ctx))
 	}()
@@ -218,7 +218,7 @@ func (l *logSender) send(ctx context.Context, f LogFrame) error {
 	if err != nil {
 		return err
 	}
-	// Not with ctx: a write that is cancelled takes the connection down before the
+	// Not with ctx: a write that is canceled takes the connection down before the
 	// browser has been told why.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
-// joinCluster is a kube-apiserver with one enrolment, of node NAME-node, or without
+// joinCluster is a kube-apiserver with one enrollment, of node NAME-node, or without
 // our API types when name is empty. It counts requests that are not the redeemer's.
 func joinCluster(t *testing.T, name, code string, strangers *atomic.Int32) *httptest.Server {
 	t.Helper()
@@ -118,7 +118,7 @@ func TestStatusTokensOfMembers(t *testing.T) {
 	}))
 	for _, token := range []string{"device/SECRET", "a%40b%2Fc@device/SECRET", "nobody@device/SECRET", "host@device/SECRET", "%@device/SECRET", "@", ""} {
 		if _, err := r.Status(t.Context(), token); !errors.Is(err, enroll.ErrStatusToken) {
-			t.Errorf("%q: %v; no enrolment has that hash", token, err)
+			t.Errorf("%q: %v; no enrollment has that hash", token, err)
 		}
 	}
 	n.Store(0)

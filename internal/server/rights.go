@@ -17,7 +17,7 @@ const extensionRights = "x-kubernetes-rights"
 
 var (
 	clusterAdmin = []Right{{Verb: "*", Group: "*", Resource: "*"}}
-	// changeEnrollment finds the enrolment and patches it.
+	// changeEnrollment finds the enrollment and patches it.
 	changeEnrollment = []Right{
 		{Verb: "list", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"},
 		patchEnrollment,

@@ -129,10 +129,10 @@ func (s *site) enrolBatch(site benchSite, console *http.Client, members []batchM
 func (s *site) startHollow(site benchSite, members []batchMember) {
 	text, err := json.Marshal(members)
 	s.b.must(err)
-	file := filepath.Join(s.b.dir(), "enrolments.json")
+	file := filepath.Join(s.b.dir(), "enrollments.json")
 	s.b.must(os.WriteFile(file, text, 0o600))
 	s.start(s.host("internet"), nil, filepath.Join(s.b.root, "bin", "standin", "edgesim"),
-		"--enrolments", file, "--console", site.Console.URL, "--pin", onsite.ConsolePin(s.b, site.Console.URL),
+		"--enrollments", file, "--console", site.Console.URL, "--pin", onsite.ConsolePin(s.b, site.Console.URL),
 		"--cloudcore", s.host("control-plane").Addresses[0],
 		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
 }
@@ -176,7 +176,7 @@ func (s *site) takeOut(members []batchMember) error {
 		e := &v1alpha1.EdgeEnrollment{}
 		e.Namespace, e.Name = v1alpha1.JoinNamespace, m.enrolment
 		if err := client.IgnoreNotFound(api.Delete(ctx, e)); err != nil {
-			return fmt.Errorf("delete enrolment %s: %w", e.Name, err)
+			return fmt.Errorf("delete enrollment %s: %w", e.Name, err)
 		}
 	}
 	if err := s.forget(api, names); err != nil {

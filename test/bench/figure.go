@@ -147,7 +147,7 @@ func (b baseline) promise() string {
 // median of at least one value.
 func median(values []float64) float64 { return quantile(values, 0.5) }
 
-// quantile q, from 0 to 1, of at least one value, between two neighbours where it
+// quantile q, from 0 to 1, of at least one value, between two neighbors where it
 // falls between them.
 func quantile(values []float64, q float64) float64 {
 	s := slices.Sorted(slices.Values(values))

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestBatch makes enrolments from one list: one of them joins the spare host, one is
+// TestBatch makes enrollments from one list: one of them joins the spare host, one is
 // refused for its own reason, and a list with a fault creates nothing.
 func TestBatch(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
@@ -25,7 +25,7 @@ func TestBatch(t *testing.T) {
 		}
 	}
 	if after := enrolments(t, c); after != before {
-		t.Errorf("a list with a fault made enrolments: %d before, %d after", before, after)
+		t.Errorf("a list with a fault made enrollments: %d before, %d after", before, after)
 	}
 	items, err := batchOf(c, joinRequest(t, c), "nodeName,nodeIP,labels\n"+spare+","+spareIP+",site=a;row=2\njetson-xavier,192.168.100.72,\nbatch-3,,\n")
 	if err != nil {

@@ -24,7 +24,7 @@ const clusterPath = onsite.ClusterPath
 
 // TestJoinAndLeave takes one device in and out again, three times under the same
 // name (EDGEWAY_JOINS times when that is set): the printed line is pasted unchanged,
-// the enrolment reaches Verified, and after leaving nothing of it is on the device or
+// the enrollment reaches Verified, and after leaving nothing of it is on the device or
 // in the cluster.
 func TestJoinAndLeave(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
@@ -109,7 +109,7 @@ func createEnrolment(t *testing.T, c console) enrolment {
 	return enrol(t, c, joinRequest(t, c))
 }
 
-// enrol sends a filled form. The enrolment goes at the test's end.
+// enrol sends a filled form. The enrollment goes at the test's end.
 func enrol(t *testing.T, c console, request map[string]any) enrolment {
 	t.Helper()
 	e, err := c.Enroll(request)
@@ -137,7 +137,7 @@ func waitPhaseFor(t *testing.T, c console, name, phase string, timeout time.Dura
 			return err
 		}
 		if e.Phase != phase {
-			return fmt.Errorf("enrolment %s is %s, want %s", name, e.Phase, phase)
+			return fmt.Errorf("enrollment %s is %s, want %s", name, e.Phase, phase)
 		}
 		return nil
 	})

@@ -58,7 +58,7 @@ var failures = []failure{
 }
 
 // TestJoinFailures: whatever goes wrong, a join stops with one clear message on the
-// device, the same is in the enrolment for the wizard, and the device is as it was.
+// device, the same is in the enrollment for the wizard, and the device is as it was.
 func TestJoinFailures(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
@@ -144,7 +144,7 @@ func waitCondition(t *testing.T, c console, name, kind, says string) {
 	})
 }
 
-// cloudCoreAt enrols with a CloudCore on this machine, which devices reach.
+// cloudCoreAt enrolls with a CloudCore on this machine, which devices reach.
 func cloudCoreAt(serve func(t *testing.T, l net.Listener, cloudHub string)) func(*testing.T, map[string]any) {
 	return func(t *testing.T, request map[string]any) {
 		t.Helper()
@@ -211,7 +211,7 @@ func requestForAnotherName(t *testing.T, c console, clean string) {
 	sameDevice(t, clean)
 }
 
-// become puts another enrolment with the same code in the place of this one: the
+// become puts another enrollment with the same code in the place of this one: the
 // console's form refuses such a field, a file that is applied does not.
 func become(field, value string) func(*testing.T, console, enrolment) {
 	return func(t *testing.T, c console, e enrolment) {

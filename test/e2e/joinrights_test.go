@@ -22,7 +22,7 @@ type joinOperation struct {
 }
 
 // joinOperations are all that change something, in an order in which whoever may, can:
-// on the spare host's enrolment, and on one that no device has used.
+// on the spare host's enrollment, and on one that no device has used.
 func joinOperations(joined, waiting string, request map[string]any) []joinOperation {
 	const node = clusterPath + "/nodes/" + spare
 	return []joinOperation{
@@ -77,7 +77,7 @@ func TestJoinRights(t *testing.T) {
 	onHost(t, spare, "edgectl leave")
 	nothingLeft(t, clean)
 	if err := operator.Call(http.MethodPatch, clusterPath+"/nodes/jetson-xavier/scheduling", map[string]any{"schedulable": false}, nil); err == nil || !strings.Contains(err.Error(), ": 403 ") {
-		t.Errorf("the edge operator cordons a node that has no enrolment: %v", err)
+		t.Errorf("the edge operator cordons a node that has no enrollment: %v", err)
 	}
 }
 

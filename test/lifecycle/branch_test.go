@@ -54,7 +54,7 @@ func secondCluster(t *testing.T) {
 			return err
 		}
 		if e.Phase != "Verified" {
-			return fmt.Errorf("the enrolment is %s", e.Phase)
+			return fmt.Errorf("the enrollment is %s", e.Phase)
 		}
 		return nil
 	})

@@ -41,10 +41,10 @@ func TestOtherTrafficPasses(t *testing.T) {
 	forEachBackend(t, func(t *testing.T, s *site) {
 		s.usual()
 		s.world.Serve("web", edgeA+":8080")
-		s.world.Serve("neighbour", "10.9.3.2:10250")
+		s.world.Serve("neighbor", "10.9.3.2:10250")
 		for _, from := range []*lab.NS{s.node, s.pod} {
 			s.expect(from, edgeA+":8080", "web")
-			s.expect(from, "10.9.3.2:10250", "neighbour")
+			s.expect(from, "10.9.3.2:10250", "neighbor")
 		}
 	})
 }

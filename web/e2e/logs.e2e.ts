@@ -75,7 +75,7 @@ async function picture(page: Page, name: string): Promise<void> {
 }
 
 describe('hostile logs', () => {
-  test('are text and colours, and nothing else', async () => {
+  test('are text and colors, and nothing else', async () => {
     const { page, errors } = await visit(path('ui-hostile', '?tail=-1'));
     await page.getByText('the end').waitFor();
     const first = rows(page).first();

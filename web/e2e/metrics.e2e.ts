@@ -73,7 +73,7 @@ describe('monitoring', () => {
     const rows = page.getByRole('region', { name: 'Trends of nodes' }).getByRole('listitem');
     await expect.poll(() => rows.count(), { timeout: 60_000 }).toBeGreaterThan(1);
     await expect.poll(() => page.locator('.ew-spark path[d^=M]').count(), { timeout: 60_000 }).toBeGreaterThan(1);
-    // A viewer may not list enrolments, and the page goes on without them.
+    // A viewer may not list enrollments, and the page goes on without them.
     expect(errors.filter((e) => !e.includes('status of 403'))).toEqual([]);
   });
 });

@@ -115,7 +115,7 @@ func setup(env *testscript.Env) error {
 	return enrolAll(env, c, server, artifacts, "unix://"+socket, port)
 }
 
-// enrolAll makes the enrolments that the scripts use and hands them their codes.
+// enrolAll makes the enrollments that the scripts use and hands them their codes.
 func enrolAll(env *testscript.Env, c client.Client, server *httptest.Server, artifacts *joinhttp.Artifacts, endpoint string, port int32) error {
 	for i, name := range []string{"CODE", "OTHER", "EXPIRED"} {
 		r := enroll.Request{NodeName: "edge-" + strings.ToLower(name), Arch: runtime.GOARCH, NodeIP: fmt.Sprintf("192.168.100.%d", i+1),
@@ -342,7 +342,7 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("%s does not appear", name)
 }
 
-// told NODE CONDITION PATTERN waits until the node's enrolment says so: what the
+// told NODE CONDITION PATTERN waits until the node's enrollment says so: what the
 // person at the console sees.
 func told(ts *testscript.TestScript, _ bool, args []string) {
 	c, pattern := ts.Value("cluster").(client.Client), regexp.MustCompile(args[2])
@@ -356,7 +356,7 @@ func told(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	ts.Fatalf("no enrolment of %s says %s %q: %+v", args[0], args[1], args[2], list.Items)
+	ts.Fatalf("no enrollment of %s says %s %q: %+v", args[0], args[1], args[2], list.Items)
 }
 
 // absent fails when one of the files is there.

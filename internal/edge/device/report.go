@@ -13,7 +13,7 @@ import (
 // reportLimit bounds the last thing that a failed join does.
 const reportLimit = 10 * time.Second
 
-// noted are refusals that the console puts into the enrolment by itself.
+// noted are refusals that the console puts into the enrollment by itself.
 var noted = []string{wire.CodeUnknown, wire.CodeExpired, wire.CodeUsed, wire.CodeRevoked, wire.CSRInvalid, wire.NameTaken, wire.IPTaken, wire.Refused}
 
 // failed tells the console why, for whoever follows the join there, and returns the
@@ -23,7 +23,7 @@ func (r *joining) failed(why error) error {
 	if errors.As(why, &refused) && slices.Contains(noted, refused.Code) {
 		return why
 	}
-	// A context of its own: the reason may be that the join's was cancelled.
+	// A context of its own: the reason may be that the join's was canceled.
 	ctx, cancel := context.WithTimeout(context.Background(), reportLimit)
 	defer cancel()
 	if err := r.origin.report(ctx, ReportOf(why)); err != nil {

@@ -56,8 +56,8 @@ func TestSealedTokenOpensForItsRequestOnly(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	for name, open := range map[string]func() (string, error){
-		"another recipient": func() (string, error) { return other.Open("edge-1-abc", sealed) },
-		"another enrolment": func() (string, error) { return mine.Open("edge-2-abc", sealed) },
+		"another recipient":  func() (string, error) { return other.Open("edge-1-abc", sealed) },
+		"another enrollment": func() (string, error) { return mine.Open("edge-2-abc", sealed) },
 		"a changed byte": func() (string, error) {
 			bad := append([]byte(nil), sealed...)
 			bad[len(bad)-1] ^= 1

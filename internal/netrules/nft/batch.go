@@ -34,7 +34,7 @@ func (b *batch) edge(typ uint16) {
 }
 
 // finish completes the transaction and returns its bytes. All messages have one
-// sequence number: whichever fails is the answer to the whole. An acknowledgement is
+// sequence number: whichever fails is the answer to the whole. An acknowledgment is
 // asked of the last one only, and says that everything was committed.
 func (b *batch) finish(seq uint32) []byte {
 	flags := binary.NativeEndian.Uint16(b.b[b.last+6:])

@@ -14,7 +14,7 @@ import (
 )
 
 // The ConfigMap in which kube-apiserver says by which certificate and headers it
-// can be recognised.
+// can be recognized.
 const (
 	frontProxyNamespace = metav1.NamespaceSystem
 	frontProxyConfig    = "extension-apiserver-authentication"
@@ -22,7 +22,7 @@ const (
 	caTimeout           = 15 * time.Second
 )
 
-// frontProxy recognises kube-apiserver, and follows a change of its CA.
+// frontProxy recognizes kube-apiserver, and follows a change of its CA.
 func frontProxy(ctx context.Context, kube kubernetes.Interface) (authenticator.Request, error) {
 	headers := headerrequest.NewRequestHeaderAuthRequestController(frontProxyConfig, frontProxyNamespace, kube,
 		"requestheader-username-headers", "requestheader-uid-headers", "requestheader-group-headers",

@@ -16,7 +16,7 @@ import (
 )
 
 // annotationApplied on a Node remembers which labels and taints came from its
-// enrolment, so that one taken out of the enrolment is taken off the Node, and
+// enrollment, so that one taken out of the enrollment is taken off the Node, and
 // one that somebody else put there is not.
 const annotationApplied = "edgeway.io/applied"
 
@@ -25,7 +25,7 @@ type applied struct {
 	Taints []string `json:"taints,omitempty"`
 }
 
-// configure makes labels, taints and cordon of an edge Node as the enrolment
+// configure makes labels, taints and cordon of an edge Node as the enrollment
 // wants them, in one patch and only when something differs.
 func (r *Reconciler) configure(ctx context.Context, e *v1alpha1.EdgeEnrollment, node *corev1.Node) error {
 	spec := mended(&e.Spec)
@@ -44,7 +44,7 @@ func (r *Reconciler) configure(ctx context.Context, e *v1alpha1.EdgeEnrollment, 
 	if err := r.patchNode(ctx, before, node); err != nil {
 		return err
 	}
-	r.set(e, v1alpha1.ConditionNodeConfigured, true, "Applied", "labels, taints and cordon are as the enrolment says")
+	r.set(e, v1alpha1.ConditionNodeConfigured, true, "Applied", "labels, taints and cordon are as the enrollment says")
 	return nil
 }
 

@@ -18,13 +18,13 @@ import (
 )
 
 // follow takes the phase on from what the Node shows, and keeps the Node as the
-// enrolment wants it.
+// enrollment wants it.
 func (r *Reconciler) follow(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
 	var node corev1.Node
 	err := r.live.Get(ctx, client.ObjectKey{Name: e.Spec.NodeName}, &node)
 	if apierrors.IsNotFound(err) {
 		if order[e.Status.Phase] >= order[v1alpha1.PhaseRegistered] {
-			r.set(e, v1alpha1.ConditionNodeReady, false, "NodeGone", "the Node was deleted; retire this enrolment, or restart EdgeCore on the device")
+			r.set(e, v1alpha1.ConditionNodeReady, false, "NodeGone", "the Node was deleted; retire this enrollment, or restart EdgeCore on the device")
 		} else {
 			r.missed(ctx, e)
 		}

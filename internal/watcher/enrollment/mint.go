@@ -11,8 +11,8 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll/token"
 )
 
-// mint answers a request for KubeEdge's own token as long as the enrolment waits
-// for its device. The token lives as long as the enrolment's code.
+// mint answers a request for KubeEdge's own token as long as the enrollment waits
+// for its device. The token lives as long as the enrollment's code.
 func (r *Reconciler) mint(ctx context.Context, e *v1alpha1.EdgeEnrollment) {
 	want := e.Spec.TokenFor
 	if want == nil {

@@ -19,7 +19,7 @@ type Node struct {
 	routes.Node
 	// Routed is its condition EdgewayRouted, which is our own.
 	Routed Condition
-	// followed stands for what an enrolment follows: readiness, cordon, labels, taints.
+	// followed stands for what an enrollment follows: readiness, cordon, labels, taints.
 	followed uint64
 }
 

@@ -58,7 +58,7 @@ func CloudNode(before, after *Node) bool {
 
 func cloud(n *Node) bool { return n != nil && !n.Edge }
 
-// Followed says whether a change concerns the enrolment of the Node.
+// Followed says whether a change concerns the enrollment of the Node.
 func Followed(before, after *Node) bool {
 	return before == nil || after == nil || before.followed != after.followed ||
 		before.UID != after.UID || before.KubeletPort != after.KubeletPort

@@ -41,7 +41,7 @@ func main() {
 
 func parse(args []string) (sim.Config, error) {
 	var c sim.Config
-	var firstIP, enrolments string
+	var firstIP, enrollments string
 	flags := flag.NewFlagSet("edgesim", flag.ContinueOnError)
 	flags.IntVar(&c.Count, "count", 10, "how many nodes")
 	flags.StringVar(&c.Prefix, "name-prefix", "edgesim-", "the nodes' names are this and a `number`")
@@ -51,7 +51,7 @@ func parse(args []string) (sim.Config, error) {
 	flags.IntVar(&c.CertPort, "https-port", 10002, "`port` for certificates")
 	flags.IntVar(&c.TunnelPort, "tunnel-port", 10004, "`port` for tunnels")
 	flags.StringVar(&c.Token, "token", os.Getenv("EDGEWAY_TOKEN"), "join `token`; by default $EDGEWAY_TOKEN, which others cannot read off the command line")
-	flags.StringVar(&enrolments, "enrolments", "", "JSON `file` with nodeName, nodeIP and code of each node, in place of --count and --token")
+	flags.StringVar(&enrollments, "enrollments", "", "JSON `file` with nodeName, nodeIP and code of each node, in place of --count and --token")
 	flags.StringVar(&c.Console.URL, "console", "", "`URL` of the console that redeems the codes")
 	flags.StringVar(&c.Console.Pin, "pin", "", "the console's key, sha256//BASE64")
 	flags.DurationVar(&c.Beat, "lease-every", 10*time.Second, "how often a node renews its lease")
@@ -64,24 +64,24 @@ func parse(args []string) (sim.Config, error) {
 		return c, fmt.Errorf("--first-ip %q is not an IP address", firstIP)
 	}
 	c.FirstIP = ip
-	if enrolments != "" {
+	if enrollments != "" {
 		c.Count = 0
-		text, err := os.ReadFile(enrolments)
+		text, err := os.ReadFile(enrollments)
 		if err != nil {
-			return c, fmt.Errorf("--enrolments: %w", err)
+			return c, fmt.Errorf("--enrollments: %w", err)
 		}
-		if err := json.Unmarshal(text, &c.Enrolments); err != nil {
-			return c, fmt.Errorf("--enrolments %s is no list of nodes: %w", enrolments, err)
+		if err := json.Unmarshal(text, &c.Enrollments); err != nil {
+			return c, fmt.Errorf("--enrollments %s is no list of nodes: %w", enrollments, err)
 		}
 	}
 	switch {
-	case c.Count < 1 && len(c.Enrolments) == 0:
+	case c.Count < 1 && len(c.Enrollments) == 0:
 		return c, fmt.Errorf("--count is %d, want at least 1", c.Count)
 	case c.Host == "":
 		return c, errors.New("--cloudcore is missing: the host at which CloudCore is reached")
-	case len(c.Enrolments) > 0 && c.Console.URL == "":
+	case len(c.Enrollments) > 0 && c.Console.URL == "":
 		return c, errors.New("--console is missing: where the codes are redeemed")
-	case len(c.Enrolments) == 0 && c.Token == "":
+	case len(c.Enrollments) == 0 && c.Token == "":
 		return c, errors.New("--token is missing: data tokendata of Secret kubeedge/tokensecret")
 	case c.Beat < time.Second:
 		return c, fmt.Errorf("--lease-every is %s, want at least 1s", c.Beat)

@@ -16,7 +16,7 @@ export interface Sgr {
   inverse: boolean;
 }
 
-/** No colour is -1; the sixteen colours are 0 to 15. */
+/** No color is -1; the sixteen colors are 0 to 15. */
 export const plain: Sgr = { fg: -1, bg: -1, bold: false, italic: false, underline: false, strike: false, inverse: false };
 
 // Matching control characters is the purpose of both.
@@ -35,7 +35,7 @@ function visible(text: string): string {
 }
 
 /**
- * Takes terminal escapes out of a line. Colours and weights become runs; every
+ * Takes terminal escapes out of a line. Colors and weights become runs; every
  * other sequence, such as a title or a cursor movement, is left out.
  */
 export function parseAnsi(raw: string, from: Sgr = plain): { text: string; runs: Run[]; end: Sgr } {
@@ -96,7 +96,7 @@ function apply(s: Sgr, parameters: string): Sgr {
   return out;
 }
 
-/** One of 256 colours as one of sixteen. */
+/** One of 256 colors as one of sixteen. */
 function indexed(n: number): number {
   if (n < 16) return Math.max(0, n);
   if (n >= 232) return nearest((n - 232) * 10 + 8, (n - 232) * 10 + 8, (n - 232) * 10 + 8);
@@ -105,7 +105,7 @@ function indexed(n: number): number {
 }
 
 /**
- * A true colour as one of sixteen: a log may choose colours that nobody can read on
+ * A true color as one of sixteen: a log may choose colors that nobody can read on
  * our ground, and ours all can be read.
  */
 function nearest(r: number, g: number, b: number): number {
@@ -118,7 +118,7 @@ function nearest(r: number, g: number, b: number): number {
 function classes(s: Sgr): string {
   const [fg, bg] = s.inverse ? [s.bg, s.fg < 0 ? 7 : s.fg] : [s.fg, s.bg];
   const out: string[] = [];
-  // Text on a coloured ground is always dark, so that it can be read.
+  // Text on a colored ground is always dark, so that it can be read.
   if (bg >= 0) out.push(`sgr-b${bg}`);
   else if (fg >= 0) out.push(`sgr-f${fg}`);
   if (s.bold) out.push('sgr-bold');

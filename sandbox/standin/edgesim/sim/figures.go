@@ -24,7 +24,7 @@ type figures struct {
 	memory   uint64 // bytes in use
 }
 
-// newFigures makes node i differ from its neighbours.
+// newFigures makes node i differ from its neighbors.
 func newFigures(i int) figures {
 	return figures{
 		start:    time.Now().Truncate(time.Second),

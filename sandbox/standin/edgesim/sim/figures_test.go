@@ -21,6 +21,6 @@ func TestFiguresAgree(t *testing.T) {
 		t.Errorf("node 3 uses 250 millicores, so 25 s in 100 s; got\n%s", text)
 	}
 	if newFigures(4).nanoCPUs == f.nanoCPUs {
-		t.Error("neighbours are alike")
+		t.Error("neighbors are alike")
 	}
 }

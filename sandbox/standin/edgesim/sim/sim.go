@@ -30,16 +30,16 @@ type Config struct {
 	Host                          string
 	HubPort, CertPort, TunnelPort int
 	Token                         string
-	// Enrolments, when there are any, take the place of Count, Prefix, FirstIP and Token:
+	// Enrollments, when there are any, take the place of Count, Prefix, FirstIP and Token:
 	// each node redeems a join code at Console.
-	Enrolments []Enrolment
-	Console    enroll.Console
+	Enrollments []Enrollment
+	Console     enroll.Console
 	// Beat is the time between two renewals of a node's lease.
 	Beat time.Duration
 }
 
-// Enrolment is a node that the console knows.
-type Enrolment struct {
+// Enrollment is a node that the console knows.
+type Enrollment struct {
 	NodeName string `json:"nodeName"`
 	NodeIP   string `json:"nodeIP"`
 	Code     string `json:"code"`
@@ -52,21 +52,21 @@ const enrolling = 16
 func Run(ctx context.Context, c Config) error {
 	all, ctx := errgroup.WithContext(ctx)
 	gate := make(chan struct{}, enrolling)
-	for i, e := range c.enrolments() {
+	for i, e := range c.enrollments() {
 		node := &node{conf: c, name: e.NodeName, ip: e.NodeIP, code: e.Code, figures: newFigures(i)}
 		all.Go(func() error { return node.run(ctx, gate) })
 	}
 	return all.Wait()
 }
 
-// enrolments are the nodes; without a code they join by the token.
-func (c Config) enrolments() []Enrolment {
-	if len(c.Enrolments) > 0 {
-		return c.Enrolments
+// enrollments are the nodes; without a code they join by the token.
+func (c Config) enrollments() []Enrollment {
+	if len(c.Enrollments) > 0 {
+		return c.Enrollments
 	}
-	all, ip := make([]Enrolment, c.Count), c.FirstIP
+	all, ip := make([]Enrollment, c.Count), c.FirstIP
 	for i := range all {
-		all[i] = Enrolment{NodeName: fmt.Sprintf("%s%d", c.Prefix, i+1), NodeIP: ip.String()}
+		all[i] = Enrollment{NodeName: fmt.Sprintf("%s%d", c.Prefix, i+1), NodeIP: ip.String()}
 		ip = ip.Next()
 	}
 	return all

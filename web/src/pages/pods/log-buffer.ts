@@ -11,7 +11,7 @@ export const lineChars = 1 << 20;
 const slack = 1.05;
 
 export interface LogLine {
-  /** Position in the stream: ids of neighbours are consecutive. */
+  /** Position in the stream: ids of neighbors are consecutive. */
   id: number;
   time?: string;
   text: string;

@@ -149,7 +149,7 @@ interface LineProps {
   open: () => void;
 }
 
-/** A line enters the page as text nodes, whatever is in it; colours are classes. */
+/** A line enters the page as text nodes, whatever is in it; colors are classes. */
 function Line({ line, buffer, search, stamps, names, open }: LineProps) {
   const { t } = useTranslation();
   const source = buffer.sources[line.source];
