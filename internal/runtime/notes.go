@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,8 +43,12 @@ func (r *Runtime) addNotes(ctx context.Context, s *Status) error {
 	}
 	for _, item := range list.Items {
 		report := v1alpha1.CloudNodeRoutes{}
+		reason := ""
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &report); err != nil {
-			s.Notes = append(s.Notes, Note{Node: item.GetName(), Reason: "BadReport", Message: "its CloudNodeRoutes cannot be read: " + err.Error()})
+			reason = err.Error()
+		}
+		if reason = cmp.Or(reason, report.Undecodable); reason != "" {
+			s.Notes = append(s.Notes, Note{Node: item.GetName(), Reason: "BadReport", Message: "its CloudNodeRoutes cannot be read: " + reason})
 			continue
 		}
 		s.Notes = append(s.Notes, nodeNotes(report)...)
