@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/figures"
 	"github.com/edgeway-io/edgeway/internal/samples/serve"
 	"github.com/edgeway-io/edgeway/internal/streamcert"
 	"github.com/edgeway-io/edgeway/internal/watcher"
@@ -21,7 +22,8 @@ import (
 // extensions are the controllers of other packages, in the order in which they are
 // added.
 func extensions(log *slog.Logger) []watcher.Extension {
-	return []watcher.Extension{streamCertificate(log), joining(), impersonating(), forgetting(), figures(log)}
+	asks := &asking{}
+	return []watcher.Extension{streamCertificate(log), asks.extension(), joining(asks), impersonating(), forgetting(), sampling(asks, log)}
 }
 
 // streamCertificate keeps the certificates of CloudStream and of the gate before it
@@ -42,14 +44,33 @@ func streamCertificate(log *slog.Logger) watcher.Extension {
 	}
 }
 
+// asking reads figures of nodes for the extensions after it.
+type asking struct {
+	*figures.Reader
+	kubeletCA string
+}
+
+func (a *asking) extension() watcher.Extension {
+	return watcher.Extension{
+		AddFlags: func(fs *pflag.FlagSet) {
+			fs.StringVar(&a.kubeletCA, "kubelet-ca-file", "", "CA of the cloud nodes' kubelets; they are not verified when it is empty or the file is missing")
+		},
+		Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
+			var err error
+			a.Reader, err = figures.ForManager(mgr, store, a.kubeletCA)
+			return err
+		},
+	}
+}
+
 // joining follows enrolments from the reservation to the first log line.
-func joining() watcher.Extension {
+func joining(asks *asking) watcher.Extension {
 	var options enrollment.Options
 	return watcher.Extension{
 		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
 		Setup: func(mgr ctrl.Manager, store *nodes.Store, o *watcher.Options) error {
 			options.ServiceCIDRs = o.Networks.Current
-			return enrollment.SetupWithManager(mgr, store, options)
+			return enrollment.SetupWithManager(mgr, store, asks, options)
 		},
 	}
 }
@@ -68,13 +89,13 @@ func forgetting() watcher.Extension {
 	}}
 }
 
-// figures takes and serves the samples of nodes, pods and containers.
-func figures(log *slog.Logger) watcher.Extension {
+// sampling takes and serves the samples of nodes, pods and containers.
+func sampling(asks *asking, log *slog.Logger) watcher.Extension {
 	var options serve.Options
 	return watcher.Extension{
 		AddFlags: func(fs *pflag.FlagSet) { options.AddFlags(fs) },
 		Setup: func(mgr ctrl.Manager, store *nodes.Store, _ *watcher.Options) error {
-			return serve.SetupWithManager(mgr, store, options, log)
+			return serve.SetupWithManager(mgr, store, asks, options, log)
 		},
 	}
 }

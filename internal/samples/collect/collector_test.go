@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,13 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/edgeway-io/edgeway/internal/figures"
 	"github.com/edgeway-io/edgeway/internal/samples"
 )
 
-// nodes is an apiserver's node proxy with healthy nodes, and one that never answers.
+// nodes answers for healthy nodes, and for one that never answers.
 type nodes struct {
 	mu     sync.Mutex
 	asked  map[string]int
@@ -60,16 +62,35 @@ func (n *nodes) count(name string) int {
 	return n.asked[name]
 }
 
+// source asks the nodes of a URL.
+type source string
+
+func (s source) Get(ctx context.Context, node, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, string(s)+"/api/v1/nodes/"+node+"/"+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = apierrors.NewGenericServerResponse(response.StatusCode, "get", schema.GroupResource{Resource: "nodes"}, node, string(body), 0, true)
+	}
+	if node == "no tunnel" {
+		err = figures.ErrUnreachable
+	}
+	return body, err
+}
+
 func startNodes(t *testing.T, o Options) (*nodes, *Collector, *samples.Store) {
 	t.Helper()
 	n := &nodes{asked: map[string]int{}, broken: map[string]http.HandlerFunc{}, hung: make(chan struct{}, 1)}
 	srv := httptest.NewServer(n)
-	kube, err := kubernetes.NewForConfig(&rest.Config{Host: srv.URL, QPS: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
 	store := samples.NewStore(samples.Limits{Keep: 100 * 365 * 24 * time.Hour, Points: 1000, Gap: time.Minute})
-	c := New(NewProxy(kube.CoreV1().RESTClient()), store, o)
+	c := New(NewKubelets(source(srv.URL)), store, o)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = c.Run(ctx) }()
@@ -135,8 +156,11 @@ func TestCausesOfFailures(t *testing.T) {
 	n.broken["other"] = answer(200, `{"node":{"nodeName":"edge-9"}}`)
 	n.broken["gone"] = answer(404, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"nodes \"gone\" not found"}`)
 	n.broken["cut"] = answer(503, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"ServiceUnavailable","code":503,"message":"error trying to reach service"}`)
+	n.broken["denied"] = answer(403, "Forbidden (user=somebody)")
+	n.broken["broken off"] = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	for name, want := range map[string]string{
 		"text": samples.CauseBadAnswer, "other": samples.CauseBadAnswer, "gone": samples.CauseNotFound, "cut": samples.CauseUnreachable,
+		"broken off": samples.CauseUnreachable, "no tunnel": samples.CauseUnreachable, "denied": samples.CauseFailed,
 	} {
 		<-c.Touch(name)
 		if got := store.Node(name, samples.Query{}).State; got.Cause != want || got.Message == "" {

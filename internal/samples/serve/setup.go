@@ -79,8 +79,8 @@ func (o *Options) address() (netip.Addr, error) {
 }
 
 // SetupWithManager adds sampling and serving to mgr. Both run on the leader only, so
-// that each node is asked once and there is one history.
-func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options, log *slog.Logger) error {
+// that each node is asked once, through figures, and there is one history.
+func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, figures collect.Source, o Options, log *slog.Logger) error {
 	if !o.Enabled() {
 		log.Info("no samples are served: --samples-address is empty")
 		return nil
@@ -97,7 +97,7 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options, log *slog
 	if err != nil {
 		return fmt.Errorf("make client for metrics.k8s.io: %w", err)
 	}
-	r := &runner{o: o, addr: addr, kube: kube, usage: usage, cluster: NewKube(store, kube), log: log}
+	r := &runner{o: o, addr: addr, kube: kube, usage: usage, figures: figures, cluster: NewKube(store, kube), log: log}
 	if o.PrometheusURL != "" {
 		if r.past, err = prom.New(o.PrometheusURL, o.PrometheusSecret); err != nil {
 			return fmt.Errorf("%w: --prometheus-url: %w", ErrBadOption, err)
@@ -112,6 +112,7 @@ type runner struct {
 	addr    netip.Addr
 	kube    kubernetes.Interface
 	usage   metrics.MetricsV1beta1Interface
+	figures collect.Source
 	cluster *Kube
 	past    *prom.Source
 	log     *slog.Logger
@@ -158,7 +159,7 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	store := samples.NewStore(samples.Limits{Keep: keep, Points: mostPoints, Gap: 50 * time.Second})
 	trends := samples.NewTrends(keep, mostTrendPoints)
-	collector := collect.New(collect.NewProxy(r.kube.CoreV1().RESTClient()), store, options)
+	collector := collect.New(collect.NewKubelets(r.figures), store, options)
 	config := Config{
 		Store: store, Trends: trends, Collector: collector, Cluster: r.cluster,
 		Authenticator: who, Reviews: r.kube.AuthorizationV1().SubjectAccessReviews(), Keep: keep, Log: r.log,

@@ -66,17 +66,26 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 			o.SetCreationTimestamp(metav1.NewTime(s.now)) // as an apiserver does
 			return c.Create(ctx, o, opts...)
 		}}).Build()
-	s.r = NewReconciler(s.c, s.c, s.apiserver(), Options{ProbeImage: "probe", Now: func() time.Time { return s.now },
+	s.r = NewReconciler(s.c, s.c, s.apiserver(), (*edgeKubelets)(s), Options{ProbeImage: "probe", Now: func() time.Time { return s.now },
 		ServiceCIDRs: func() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")} }})
 	return s
 }
 
-// apiserver answers the two requests that go through the tunnel.
+// edgeKubelets answers for the kubelets of edge nodes.
+type edgeKubelets site
+
+func (s *edgeKubelets) Get(_ context.Context, _, path string) ([]byte, error) {
+	if path != "stats/summary" {
+		return nil, fmt.Errorf("nobody asks for %s", path)
+	}
+	return []byte(s.summary), nil
+}
+
+// apiserver answers the request for a log.
 func (s *site) apiserver() rest.Interface {
 	s.t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/namespaces/edgeway-join/pods/{pod}/log", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.log) })
-	mux.HandleFunc("GET /api/v1/nodes/{node}/proxy/stats/summary", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.summary) })
 	server := httptest.NewServer(mux)
 	s.t.Cleanup(server.Close)
 	c, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL})

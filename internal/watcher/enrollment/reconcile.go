@@ -37,8 +37,8 @@ type Reconciler struct {
 
 // NewReconciler makes a Reconciler. c may read Nodes and enrolments from a cache
 // with IndexNodeName, live reads from the apiserver, core is the REST client of
-// the core API group, by which logs and summaries are read.
-func NewReconciler(c client.Client, live client.Reader, core rest.Interface, o Options) *Reconciler {
+// the core API group, by which logs are read, and figures answers for kubelets.
+func NewReconciler(c client.Client, live client.Reader, core rest.Interface, figures Figures, o Options) *Reconciler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -48,7 +48,7 @@ func NewReconciler(c client.Client, live client.Reader, core rest.Interface, o O
 	if o.Nodes == nil {
 		o.Nodes = func(ctx context.Context) ([]routes.Node, error) { return listNodes(ctx, live) }
 	}
-	return &Reconciler{client: c, live: live, tunnel: &tunnelReader{rest: core}, o: o}
+	return &Reconciler{client: c, live: live, tunnel: &tunnelReader{rest: core, figures: figures}, o: o}
 }
 
 // Reconcile implements reconcile.Reconciler.

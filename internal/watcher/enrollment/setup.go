@@ -53,7 +53,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 
 // SetupWithManager adds the controller to mgr. store, which is started by others, knows
 // the Nodes.
-func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options) error {
+func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, figures Figures, o Options) error {
 	if o.ProbeImage == "" {
 		return errors.New("--probe-image is empty: give an image that prints its arguments, like " + DefaultProbeImage)
 	}
@@ -62,7 +62,7 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, o Options) error {
 		return fmt.Errorf("making the client that reads logs: %w", err)
 	}
 	o.Nodes = store.All
-	r := NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), clientset.CoreV1().RESTClient(), o)
+	r := NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), clientset.CoreV1().RESTClient(), figures, o)
 	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexNodeName, NodeNameOf)
 	if err != nil {
 		return fmt.Errorf("indexing enrolments by node name: %w", err)

@@ -11,9 +11,15 @@ import (
 // A dead tunnel answers nothing at all; a working one takes well under a second.
 const tunnelTimeout = 5 * time.Second
 
-// tunnelReader reads from an edge node through kube-apiserver, as kubectl does.
+// Figures answers what a node's kubelet answers to a path.
+type Figures interface {
+	Get(ctx context.Context, node, path string) ([]byte, error)
+}
+
+// tunnelReader reads from an edge node: logs through kube-apiserver, as kubectl does.
 type tunnelReader struct {
-	rest rest.Interface
+	rest    rest.Interface
+	figures Figures
 }
 
 // podLog returns up to 64 KiB of the log of the pod's only container.
@@ -32,9 +38,5 @@ func (t *tunnelReader) podLog(ctx context.Context, namespace, pod string) ([]byt
 func (t *tunnelReader) summary(ctx context.Context, node string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, tunnelTimeout)
 	defer cancel()
-	out, err := t.rest.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("stats/summary").Do(ctx).Raw()
-	if err != nil {
-		return nil, fmt.Errorf("summary of node %s: %w", node, err)
-	}
-	return out, nil
+	return t.figures.Get(ctx, node, "stats/summary")
 }
