@@ -171,7 +171,8 @@ func (r *Reconciler) deletePods(ctx context.Context, pods []corev1.Pod) error {
 func probeLine(e *v1alpha1.EdgeEnrollment) string { return "edgeway-probe " + string(e.UID) }
 
 // probePod is bound to the node directly: no scheduler has to agree, no taint
-// keeps it off, and it gets no token of the cluster's.
+// keeps it off, and it gets no token of the cluster's. Its namespace enforces the Pod
+// Security Standard "restricted".
 func (r *Reconciler) probePod(e *v1alpha1.EdgeEnrollment) *corev1.Pod {
 	no, yes, grace, uid := false, true, int64(1), int64(65534)
 	return &corev1.Pod{
@@ -185,7 +186,8 @@ func (r *Reconciler) probePod(e *v1alpha1.EdgeEnrollment) *corev1.Pod {
 			NodeName: e.Spec.NodeName, RestartPolicy: corev1.RestartPolicyNever,
 			Tolerations:                  []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 			AutomountServiceAccountToken: &no, EnableServiceLinks: &no, TerminationGracePeriodSeconds: &grace,
-			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &uid, RunAsGroup: &uid},
+			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &uid, RunAsGroup: &uid,
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 			Containers: []corev1.Container{{
 				Name: "probe", Image: r.o.ProbeImage, ImagePullPolicy: corev1.PullIfNotPresent, Args: strings.Fields(probeLine(e)),
 				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes,
