@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -68,11 +67,11 @@ func measureJoin(b *bed, figure string) error {
 	return nil
 }
 
-// rightPrograms tells whether a site with these KubeEdge programs, none for the stand-ins,
-// is the one that a figure is about.
+// rightPrograms tells whether a site with these KubeEdge programs, a directory or
+// onsite.StandIn, is the one that a figure is about.
 func rightPrograms(figure, kubeEdge string) error {
 	right, remedy := joinStandIns, "run make down and make up first"
-	if kubeEdge != "" {
+	if kubeEdge != onsite.StandIn {
 		right = joinKubeEdge
 	} else {
 		remedy = "run make down and make up KUBEEDGE=/dir first"
@@ -80,7 +79,7 @@ func rightPrograms(figure, kubeEdge string) error {
 	if figure == right {
 		return nil
 	}
-	return fmt.Errorf("%w: %s, and it has %s; %s, or measure %s", errOtherPrograms, figure, cmp.Or(kubeEdge, "the stand-ins"), remedy, right)
+	return fmt.Errorf("%w: %s, and it has %s; %s, or measure %s", errOtherPrograms, figure, kubeEdge, remedy, right)
 }
 
 // join takes the host in by the printed line, and out again: what the line left when it

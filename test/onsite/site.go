@@ -16,13 +16,17 @@ import (
 	"time"
 )
 
+// StandIn is Site.KubeEdge of a site without the real programs.
+const StandIn = "stand-in"
+
 // Site is what .sandbox/site.json tells about the running sandbox.
 type Site struct {
 	// Root is the work tree.
 	Root       string `json:"-"`
 	Kubeconfig string `json:"kubeconfig"`
 	Kubectl    string `json:"kubectl"`
-	KubeEdge   string `json:"kubeedge"`
+	// KubeEdge is StandIn or the directory of the real programs.
+	KubeEdge string `json:"kubeedge"`
 	// Burner is the image of the program that burns a known amount.
 	Burner  string `json:"burner"`
 	Console struct {

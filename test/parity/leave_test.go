@@ -198,7 +198,7 @@ func (p *place) enrolled(c client.Client) client.ObjectKey {
 
 // reconcile does what edge-watcher does with the enrollment, until stop is called.
 func (p *place) reconcile(c client.Client, key client.ObjectKey) (stop func()) {
-	r := enrollment.NewReconciler(c, c, p.kube.CoreV1().RESTClient(), enrollment.Options{ProbeImage: "probe"})
+	r := enrollment.NewReconciler(c, c, p.kube.CoreV1().RESTClient(), nil, enrollment.Options{ProbeImage: "probe"})
 	ctx, cancel := context.WithCancel(p.t.Context())
 	done := make(chan error, 1)
 	go func() {

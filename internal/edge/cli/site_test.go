@@ -186,7 +186,7 @@ func newCluster(caCert, caKey []byte) (client.Client, error) {
 // runWatcher reconciles all the time, and registers the node when EdgeCore runs
 // and nothing holds it.
 func runWatcher(env *testscript.Env, c client.Client) error {
-	r := enrollment.NewReconciler(c, c, nil, enrollment.Options{ProbeImage: "probe"})
+	r := enrollment.NewReconciler(c, c, nil, nil, enrollment.Options{ProbeImage: "probe"})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
