@@ -188,7 +188,7 @@ func cloudCoreLost(t *testing.T, k *onsite.Kernels, cores map[int32]cloudCore) {
 		return leadsTo(t, k, edgeNodes[node], cores[other].ip)
 	})
 	recovered(t, k, "CloudCore replica lost")
-	stays.Stop().MustHaveHeld(t, "TLS handshakes with the CloudCore that stayed", 50)
+	stays.MustHaveHeld(t, "TLS handshakes with the CloudCore that stayed", 50)
 }
 
 func kubeletPort(t *testing.T, node string) int32 {

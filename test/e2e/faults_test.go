@@ -261,7 +261,7 @@ func TestAPIServerDown(t *testing.T) {
 	}
 	recovered(t, k, "API server down for 60 s")
 	for node, p := range probes {
-		p.Stop().MustHaveHeld(t, "TLS handshakes with the CloudCore of "+node+" over the outage", 300)
+		p.MustHaveHeld(t, "TLS handshakes with the CloudCore of "+node+" over the outage", 300)
 	}
 	// Nobody's route goes when edge-watcher is back in office.
 	onsite.Eventually(t, 90*time.Second, 200*time.Millisecond, func() error {

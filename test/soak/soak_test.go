@@ -118,7 +118,7 @@ func TestUnaffectedRouteNeverFails(t *testing.T) {
 	// The last change is in the kernels before the probes end.
 	k.WaitEqual(t, 30*time.Second)
 	for name, p := range probes {
-		p.Stop().MustHaveHeld(t, name, 3000)
+		p.MustHaveHeld(t, name, 3000)
 	}
 }
 
