@@ -219,6 +219,7 @@ const (
 	ReasonInvalid        = "InvalidSpec"
 	ReasonCSRInvalid     = "CSRInvalid"
 	ReasonCANotAvailable = "CANotAvailable"
+	ReasonSignedAlready  = "SignedAlready"
 )
 
 // Reasons of ConditionNodeExpected being False.

@@ -28,6 +28,10 @@ const (
 	// {"ipTunnelPort":{"IP":PORT},"port":{"PORT":true}}.
 	TunnelPortAnnotation = "tunnelportrecord.kubeedge.io"
 
+	// IssuedPrefix begins the names of IssuedShards ConfigMaps of namespace kubeedge, which
+	// remember for which request each enrollment got its certificate.
+	IssuedPrefix = "edgeway-issued-"
+	IssuedShards = 8
 	// TargetsName is the name of the one EdgeRouteTargets object.
 	TargetsName = "cloudcore"
 	// TargetConfigured is the ID of the target that stands for the admin's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,11 +27,17 @@ func (r *Runtime) removeLeftovers(ctx context.Context, keepCA bool) error {
 	if !keepCA {
 		secrets = append(secrets, secretCA)
 	}
+	maps := []string{v1alpha1.TunnelPortConfigMap, "cloudcore"}
+	for shard := range v1alpha1.IssuedShards {
+		if !keepCA { // what another CA signs is another matter
+			maps = append(maps, v1alpha1.IssuedPrefix+strconv.Itoa(shard))
+		}
+	}
 	var errs []error
 	for _, name := range secrets {
 		errs = append(errs, r.deleteSecret(ctx, name))
 	}
-	for _, name := range []string{v1alpha1.TunnelPortConfigMap, "cloudcore"} {
+	for _, name := range maps {
 		errs = append(errs, gone("ConfigMap "+name, r.kube.CoreV1().ConfigMaps(Namespace).Delete(ctx, name, metav1.DeleteOptions{})))
 	}
 	// Present only when enabling stopped before the release was made.

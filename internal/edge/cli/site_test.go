@@ -172,11 +172,16 @@ func newCluster(caCert, caKey []byte) (client.Client, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err
 	}
+	issued := make([]client.Object, enrollment.IssuedShards)
+	for shard := range issued {
+		issued[shard] = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kubeedge", Name: enrollment.IssuedName(shard)}}
+	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.EdgeEnrollment{}, &corev1.Node{}).
 		WithIndex(&v1alpha1.EdgeEnrollment{}, enrollment.IndexNodeName, enrollment.NodeNameOf).
 		WithIndex(&v1alpha1.EdgeEnrollment{}, enrollment.IndexNodeIP, enrollment.NodeIPOf).
 		WithObjects(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "kubeedge", Name: "casecret"},
 			Data: map[string][]byte{"cadata": caCert, "cakeydata": caKey}}).
+		WithObjects(issued...).
 		WithInterceptorFuncs(interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			o.SetCreationTimestamp(metav1.Now()) // as an apiserver does
 			return c.Create(ctx, o, opts...)

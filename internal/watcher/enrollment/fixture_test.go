@@ -61,7 +61,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 		WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} }).
 		WithIndex(&v1alpha1.EdgeEnrollment{}, IndexNodeIP, NodeIPOf).
 		WithIndex(&corev1.Pod{}, "spec.nodeName", func(o client.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }).
-		WithObjects(append(objects, caObject(t), tunnelRecord())...).
+		WithObjects(append(append(objects, caObject(t), tunnelRecord()), issuedObjects()...)...).
 		WithInterceptorFuncs(interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 			o.SetCreationTimestamp(metav1.NewTime(s.now)) // as an apiserver does
 			return c.Create(ctx, o, opts...)
@@ -112,6 +112,14 @@ func caObject(t *testing.T) client.Object {
 		t.Fatal(err)
 	}
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "kubeedge", Name: "casecret"}, Data: map[string][]byte{"cadata": cert, "cakeydata": der}}
+}
+
+func issuedObjects() []client.Object {
+	var out []client.Object
+	for shard := range IssuedShards {
+		out = append(out, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kubeedge", Name: IssuedName(shard)}})
+	}
+	return out
 }
 
 func tunnelRecord() client.Object {

@@ -33,6 +33,7 @@ type Reconciler struct {
 	// reserving makes one reservation at a time; with leader election that makes
 	// them one after another in the whole cluster.
 	reserving reservations
+	issued    issued
 }
 
 // NewReconciler makes a Reconciler. c may read Nodes and enrolments from a cache
@@ -48,7 +49,7 @@ func NewReconciler(c client.Client, live client.Reader, core rest.Interface, fig
 	if o.Nodes == nil {
 		o.Nodes = func(ctx context.Context) ([]routes.Node, error) { return listNodes(ctx, live) }
 	}
-	return &Reconciler{client: c, live: live, tunnel: &tunnelReader{rest: core, figures: figures}, o: o}
+	return &Reconciler{client: c, live: live, tunnel: &tunnelReader{rest: core, figures: figures}, o: o, issued: issued{client: c, live: live}}
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -133,6 +134,11 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 	if len(e.Status.CSR) > 0 && len(e.Status.Certificate) == 0 {
 		if result, err := r.sign(ctx, e); err != nil || result.RequeueAfter > 0 || e.Status.Phase == v1alpha1.PhaseRefused {
 			return result, err
+		}
+	} else if len(e.Status.CSR) > 0 {
+		// Versions before this one noted nothing.
+		if err := r.issued.record(ctx, e); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "an issued certificate is not noted")
 		}
 	}
 	result, err := r.follow(ctx, e)

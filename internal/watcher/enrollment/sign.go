@@ -21,9 +21,9 @@ const (
 	caKeyName    = "cakeydata"
 )
 
-// sign answers the device's request, once: Reconcile's compare-and-set write lets
-// only one certificate get out. Code redemption took the request in time, so a
-// code that expires in this very moment is not refused.
+// sign answers the device's request, once: what was signed is noted where nobody else
+// writes, so a changed status brings no second certificate. Code redemption took the
+// request in time, so a code that expires in this very moment is not refused.
 func (r *Reconciler) sign(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl.Result, error) {
 	if e.Spec.State == v1alpha1.StateRevoked {
 		return ctrl.Result{}, nil
@@ -33,8 +33,18 @@ func (r *Reconciler) sign(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCANotAvailable, err.Error())
 		return ctrl.Result{RequeueAfter: 2 * time.Second}, nil
 	}
-	cert, err := ca.Sign(e.Status.CSR, e.Spec.NodeName, r.o.Now())
+	var cert []byte
+	if _, err = pki.CheckRequest(e.Status.CSR, e.Spec.NodeName); err == nil {
+		err = r.issued.record(ctx, e)
+	}
+	if err == nil {
+		cert, err = ca.Sign(e.Status.CSR, e.Spec.NodeName, r.o.Now())
+	}
 	switch {
+	case errors.Is(err, errSignedAlready):
+		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonSignedAlready, err.Error())
+		e.Status.Phase = v1alpha1.PhaseRefused
+		return ctrl.Result{}, nil
 	case errors.Is(err, pki.ErrCSR):
 		r.set(e, v1alpha1.ConditionCertificateIssued, false, v1alpha1.ReasonCSRInvalid, err.Error())
 		e.Status.Phase = v1alpha1.PhaseRefused
