@@ -50,7 +50,7 @@ var failures = []failure{
 	{name: "port-busy", before: occupy, device: "port 10350 is free: something listens on it\n.*stop it", condition: "DeviceChecked", says: "PreflightFailed: port 10350 is free: something listens on it"},
 	{name: "clock-off", form: cloudCoreAt(lateCloudHub), device: "clock: this device's clock is off by -?(1h0m|59m)[0-9]+s\n.*set the clock",
 		condition: "DeviceChecked", says: "PreflightFailed: clock: this device's clock is off by"},
-	{name: "unreachable", form: cloudCoreAt(nobody), device: "certificate port [0-9]+: .*connection refused\n.*open TCP port", condition: "DeviceChecked", says: "PreflightFailed: certificate port [0-9]+: .*connection refused"},
+	{name: "unreachable", form: cloudCoreAt(nobody), device: "certificate port [0-9]+: .*connection refused\n.*nothing listens on TCP port", condition: "DeviceChecked", says: "PreflightFailed: certificate port [0-9]+: .*connection refused"},
 	{name: "disk-small", around: "mount -t tmpfs -o size=64m tmpfs /var/lib/kubelet", device: "disk space: 64 MiB free for /var/lib/kubelet\n.*free at least 200 MiB",
 		condition: "DeviceChecked", says: "PreflightFailed: disk space: 64 MiB free"},
 	{name: "disk-full", around: "mount -t tmpfs -o size=2m tmpfs /usr/local/bin", device: "installing /usr/local/bin/edgecore: .*no space left on device(.*\n)*.*the join code is used up",
