@@ -81,7 +81,7 @@ func nodesRefusals(t *testing.T) {
 	}{
 		{[]string{"nodes", "label", spare, "kubernetes.io/hostname=x"}, "belongs to Kubernetes", 2},
 		{[]string{"nodes", "label", spare, "node-role.kubernetes.io/edge-"}, "stays", 2},
-		{[]string{"nodes", "label", spare, "nobody-"}, "not from the node's enrolment", 2},
+		{[]string{"nodes", "label", spare, "nobody-"}, "not from the node's enrollment", 2},
 		{[]string{"nodes", "label", spare, "a"}, "write KEY=VALUE", 2},
 		{[]string{"nodes", "taint", spare, "gpu=yes"}, "write KEY[=VALUE]:EFFECT", 2},
 		{[]string{"nodes", "taint", spare, "gpu=yes:Never"}, "is not an effect", 2},
