@@ -101,7 +101,11 @@ func (c *cluster) probe(t *testing.T) {
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "edgeway-probe-"},
-		Spec:       corev1.PodSpec{NodeName: offline, ServiceAccountName: "edgeway-redeemer", Containers: []corev1.Container{{Name: "probe", Image: "probe"}}},
+		Spec: corev1.PodSpec{NodeName: offline, ServiceAccountName: "edgeway-redeemer",
+			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: new(true), RunAsUser: new(int64(65532)),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers: []corev1.Container{{Name: "probe", Image: "probe", SecurityContext: &corev1.SecurityContext{
+				AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}}}},
 	}
 	if _, err := c.kube.CoreV1().Pods(v1alpha1.JoinNamespace).Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
