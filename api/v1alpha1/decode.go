@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 )
 
-// A list with one object that cannot be decoded cannot be read at all, and who reads it
-// stands still. Others than edge-watcher write enrollments and reports, some of them before
-// the schema was as strict as it is, and a format like date-time accepts more than Go
-// does. So the metadata is decoded, which the API server has checked, and the rest is left out.
+// One object that cannot be decoded makes its whole list unreadable, and stops every
+// reader of the list. Such objects exist: older versions had a weaker schema, and the API
+// server's format date-time accepts more than Go does. These methods then decode only the
+// metadata, which the API server has checked, and set Undecodable.
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (e *EdgeEnrollment) UnmarshalJSON(data []byte) error {

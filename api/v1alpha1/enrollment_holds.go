@@ -27,10 +27,10 @@ func (e *EdgeEnrollment) Holds() bool {
 }
 
 // OfDevice reports whether the node name belongs, or belonged, to a device: a certificate
-// or a token was given out for it, and the enrollment has not expired. What such a device
-// reports of itself is believed no more than before, whatever labels its Node has, not even
-// after its retirement. An enrollment that nothing was given out for says nothing about
-// its name: anybody who may create one could ask for a cloud node's.
+// or a token was issued for it, and the enrollment has not expired. A Node of that name is
+// an edge node even if it loses its edge label, and even after its retirement. An
+// enrollment without a certificate or token proves nothing: whoever may create enrollments
+// can ask for the name of a cloud node.
 func (e *EdgeEnrollment) OfDevice() bool {
 	switch e.Status.Phase {
 	case PhaseRefused, PhaseExpired:

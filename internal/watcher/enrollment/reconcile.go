@@ -90,10 +90,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // it. The condition's time is the enrollment's, so that saying it again changes nothing.
 func (r *Reconciler) tellUndecodable(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
 	const most = 1024
-	message := "the enrollment cannot be read: " + e.Undecodable + "; correct the field, or delete the enrollment"
+	why := e.Undecodable[:min(len(e.Undecodable), most)]
+	message := "the enrollment cannot be read: " + why + "; correct the field, or delete the enrollment"
 	patch, err := json.Marshal(map[string]any{"status": map[string]any{"conditions": []metav1.Condition{{
 		Type: v1alpha1.ConditionReserved, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid,
-		Message: message[:min(len(message), most)], LastTransitionTime: e.CreationTimestamp,
+		Message: message, LastTransitionTime: e.CreationTimestamp,
 	}}}})
 	if err != nil {
 		return fmt.Errorf("encode the condition of enrollment %s: %w", e.Name, err)
