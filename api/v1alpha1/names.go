@@ -44,9 +44,12 @@ const (
 	MetricsPort = 10250
 	// StreamPort is where the gate before CloudStream listens.
 	StreamPort = 10003
-	// CoreStreamPort and CoreTunnelPort are CloudCore's own, behind the gate.
-	CoreStreamPort = 10013
-	CoreTunnelPort = 10014
+	// CloudCore's own ports, behind the gate. CloudHub's two are on the loopback only;
+	// CloudStream's are on every address of the pod.
+	CoreHubPort         = 10010
+	CoreCertificatePort = 10012
+	CoreStreamPort      = 10013
+	CoreTunnelPort      = 10014
 
 	// LabelEnrollment on a pod names the enrolment that it probes.
 	LabelEnrollment = "edgeway.io/enrollment"

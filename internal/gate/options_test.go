@@ -12,7 +12,12 @@ func TestOptions(t *testing.T) {
 	}
 	for flag, change := range map[string]func(*Options){
 		"stream-address": func(o *Options) { o.StreamAddress = "10003" },
-		"tunnel-address": func(o *Options) { o.TunnelAddress = "" },
+		"tunnel-address": func(o *Options) { o.TunnelAddress = "localhost" },
+		"hub-address": func(o *Options) {
+			o.StreamAddress, o.TunnelAddress, o.HubAddress, o.CertificateAddress = "", "", "", ""
+		},
+		"health-address": func(o *Options) { o.HealthAddress = "" },
+		"core-hub":       func(o *Options) { o.CoreHub = "" },
 		"core-stream":    func(o *Options) { o.CoreStream = "127.0.0.1:" },
 		"core-tunnel":    func(o *Options) { o.CoreTunnel = "::1" },
 		"cert-dir":       func(o *Options) { o.CertDir = "" },

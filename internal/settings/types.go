@@ -44,7 +44,7 @@ type CloudHub struct {
 	Authorization    bool     `json:"authorization" doc:"Let CloudHub check that an edge node connects under its own name and reads only what its pods need. Off: the certificate of any edge node reads every Secret of the cluster."`
 	WebSocket        EdgePort `json:"webSocket" doc:"CloudHub over WebSocket, the basic service."`
 	HTTPS            EdgePort `json:"https" doc:"CloudHub over HTTPS, which hands out certificates."`
-	QUIC             EdgePort `json:"quic" doc:"CloudHub over QUIC (UDP)."`
+	QUIC             EdgePort `json:"quic" doc:"CloudHub over QUIC (UDP). It goes past the gate: an edge node can then write in the name of another."`
 }
 
 // EdgePort is one service that edge nodes connect to.

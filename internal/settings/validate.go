@@ -66,6 +66,11 @@ func checkServices(s Settings, _ ClusterFacts) []Problem {
 		out = append(out, refuse("cloudHub.webSocket.enable", false, "NoWayIn",
 			"WebSocket and QUIC are both off, so no edge node can connect", "turn cloudHub.webSocket or cloudHub.quic on"))
 	}
+	if s.CloudHub.QUIC.Enable {
+		out = append(out, warning("cloudHub.quic.enable", true, "QUICPastGate",
+			"the gate before CloudHub has no QUIC: over QUIC the certificate of one edge node writes in the name of any other, disconnects it, and is not cut when it is revoked",
+			"turn cloudHub.quic off and let edge nodes connect over WebSocket"))
+	}
 	if !s.CloudHub.HTTPS.Enable {
 		out = append(out, warning("cloudHub.https.enable", false, "JoiningDisabled",
 			"without HTTPS CloudCore hands out no certificates: no edge node can join, and joined ones cannot renew",

@@ -148,7 +148,7 @@ func TestCombinations(t *testing.T) {
 		warning  bool
 	}{
 		"no way in":            {document: "{cloudHub: {webSocket: {enable: false}}}", code: "NoWayIn"},
-		"QUIC alone is enough": {document: "{cloudHub: {webSocket: {enable: false}, quic: {enable: true}}}"},
+		"QUIC alone is enough": {document: "{cloudHub: {webSocket: {enable: false}, quic: {enable: true}}}", code: "QUICPastGate", warning: true},
 		"joining disabled":     {document: "{cloudHub: {https: {enable: false}}}", code: "JoiningDisabled", warning: true},
 		"no logs":              {document: "{cloudStream: {enable: false}}", code: "NoLogsAndMetrics", warning: true},
 		"stream off, destination set": {
@@ -161,7 +161,7 @@ func TestCombinations(t *testing.T) {
 		"HA on two nodes":    {document: "{ha: true}", facts: ClusterFacts{Nodes: two}},
 		"collision":          {document: "{cloudHub: {https: {port: 31000}}}", code: "PortCollision"},
 		"collision outside":  {document: "{cloudHub: {https: {externalPort: 443}, webSocket: {externalPort: 443}}}", code: "PortCollision"},
-		"UDP beside TCP":     {document: "{cloudHub: {quic: {enable: true, port: 31000}}}"},
+		"UDP beside TCP":     {document: "{cloudHub: {quic: {enable: true, port: 31000}}}", code: "QUICPastGate", warning: true},
 		"collision with off": {document: "{cloudHub: {https: {enable: true, port: 31001}}}"},
 		"NodePort taken":     {document: "{}", facts: ClusterFacts{UsedNodePorts: []UsedNodePort{{31002, "TCP", "shop/web"}}}, code: "NodePortTaken"},
 		"NodePort of UDP":    {document: "{}", facts: ClusterFacts{UsedNodePorts: []UsedNodePort{{31002, "UDP", "shop/dns"}}}},

@@ -24,31 +24,41 @@ import (
 // as ca.crt. The CA's key stays in CloudCore's own Secret.
 const GateSecretName = "stream-gate"
 
-// The Secret in which CloudCore keeps its CA, both parts DER.
+// CASecretName is the Secret in which CloudCore keeps its CA, both parts DER.
+const CASecretName = "casecret"
+
 const (
-	caSecretName = "casecret"
-	caCertKey    = "cadata"
-	caKeyKey     = "cakeydata"
+	caCertKey = "cadata"
+	caKeyKey  = "cakeydata"
+
+	// The Secret with CloudCore's own certificate for devices, DER.
+	coreSecretName = "cloudcoresecret"
+	coreCertKey    = "cloudcoredata"
 )
 
 // ErrNoCA says that CloudCore has not made its CA yet.
 var ErrNoCA = errors.New("KubeEdge has no CA yet")
 
-// EnsureGate makes the gate's certificate for devices, which dial hosts, when there is
-// none, when CA or hosts changed, and when a third of its life or less is left. The
+// EnsureGate makes the gate's certificate for devices, which dial hosts or the names in
+// CloudCore's own certificate, when there is none, when CA or hosts changed, and when a third of its life or less is left. The
 // gate takes a new one in without a restart.
 func EnsureGate(ctx context.Context, client kubernetes.Interface, namespace string, hosts []string, now time.Time) (Result, error) {
 	secrets := client.CoreV1().Secrets(namespace)
-	kubeedge, err := secrets.Get(ctx, caSecretName, metav1.GetOptions{})
+	kubeedge, err := secrets.Get(ctx, CASecretName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return Result{}, fmt.Errorf("%w: Secret %s/%s appears once CloudCore has started", ErrNoCA, namespace, caSecretName)
+		return Result{}, fmt.Errorf("%w: Secret %s/%s appears once CloudCore has started", ErrNoCA, namespace, CASecretName)
 	} else if err != nil {
-		return Result{}, fmt.Errorf("read Secret %s/%s: %w", namespace, caSecretName, err)
+		return Result{}, fmt.Errorf("read Secret %s/%s: %w", namespace, CASecretName, err)
 	}
-	ca, err := pki.ParseCA(kubeedge.Data[caCertKey], kubeedge.Data[caKeyKey])
+	ca, err := ParseCASecret(kubeedge)
 	if err != nil {
-		return Result{}, fmt.Errorf("read Secret %s/%s: %w", namespace, caSecretName, err)
+		return Result{}, err
 	}
+	own, err := coreHosts(ctx, client, namespace)
+	if err != nil {
+		return Result{}, err
+	}
+	hosts = canonical(slices.Concat(hosts, own))
 	secret, err := secrets.Get(ctx, GateSecretName, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		secret = nil
@@ -58,6 +68,31 @@ func EnsureGate(ctx context.Context, client kubernetes.Interface, namespace stri
 		return Result{NotAfter: cert.NotAfter}, nil
 	}
 	return writeGate(ctx, secrets, secret, ca, hosts, now)
+}
+
+// ParseCASecret reads KubeEdge's CA from its Secret.
+func ParseCASecret(secret *corev1.Secret) (*pki.CA, error) {
+	ca, err := pki.ParseCA(secret.Data[caCertKey], secret.Data[caKeyKey])
+	if err != nil {
+		return nil, fmt.Errorf("read Secret %s/%s: %w", secret.Namespace, secret.Name, err)
+	}
+	return ca, nil
+}
+
+// coreHosts are the names in CloudCore's own certificate, which CloudCore made at its
+// first start: devices that joined before an address changed verify these.
+func coreHosts(ctx context.Context, client kubernetes.Interface, namespace string) ([]string, error) {
+	secret, err := client.CoreV1().Secrets(namespace).Get(ctx, coreSecretName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("read Secret %s/%s: %w", namespace, coreSecretName, err)
+	}
+	cert, err := x509.ParseCertificate(secret.Data[coreCertKey])
+	if err != nil {
+		return nil, nil // CloudCore does not start with it, and says so
+	}
+	return certHosts(cert), nil
 }
 
 // writeGate signs a certificate and stores it in place of before, which may be nil.

@@ -37,7 +37,7 @@ func caSecret(t *testing.T) *corev1.Secret {
 		t.Fatal(err)
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: caSecretName, Namespace: namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: CASecretName, Namespace: namespace},
 		Data:       map[string][]byte{caCertKey: cert, caKeyKey: keyDER},
 	}
 }

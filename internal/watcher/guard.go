@@ -23,7 +23,9 @@ func guardOf(enabled bool, cores []routes.CloudCore) *v1alpha1.EdgeRouteGuard {
 	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	addrs = slices.Compact(addrs)
-	guard := &v1alpha1.EdgeRouteGuard{Enabled: true, Ports: []int32{v1alpha1.CoreStreamPort, v1alpha1.CoreTunnelPort}}
+	guard := &v1alpha1.EdgeRouteGuard{Enabled: true, Ports: []int32{
+		v1alpha1.CoreHubPort, v1alpha1.CoreCertificatePort, v1alpha1.CoreStreamPort, v1alpha1.CoreTunnelPort,
+	}}
 	for _, addr := range addrs[:min(len(addrs), maxGuardAddresses)] {
 		guard.Addresses = append(guard.Addresses, addr.String())
 	}

@@ -21,7 +21,7 @@ func TestGuard(t *testing.T) {
 		return c
 	}
 	cores := []routes.CloudCore{core("10.1.0.6", "fd01::6"), core("10.1.0.5"), core("10.1.0.5")}
-	want := &v1alpha1.EdgeRouteGuard{Enabled: true, Addresses: []string{"10.1.0.5", "10.1.0.6", "fd01::6"}, Ports: []int32{10013, 10014}}
+	want := &v1alpha1.EdgeRouteGuard{Enabled: true, Addresses: []string{"10.1.0.5", "10.1.0.6", "fd01::6"}, Ports: []int32{10010, 10012, 10013, 10014}}
 	if diff := cmp.Diff(want, guardOf(true, cores)); diff != "" {
 		t.Errorf("guard (-want +got):\n%s", diff)
 	}

@@ -19,12 +19,36 @@ import (
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 )
 
-// TestMemoryOfIdleTunnels opens a thousand and looks at what the gate grew by.
-func TestMemoryOfIdleTunnels(t *testing.T) {
-	const tunnels, most = 1000, 40 << 10
-	cert := make([]tls.Certificate, tunnels)
-	for i := range tunnels {
-		name := fmt.Sprintf("idle-%d", i)
+// TestMemoryOfIdleConnections opens a thousand of each kind and looks at what the gate
+// grew by.
+func TestMemoryOfIdleConnections(t *testing.T) {
+	for kind, dial := range map[string]func(cert tls.Certificate, name string) error{
+		"tunnel": func(cert tls.Certificate, name string) error {
+			conn, response, err := dialTunnel(t, w.tunnel, cert, name, "")
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, bodyOf(response))
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			return nil
+		},
+		"hub": func(cert tls.Certificate, name string) error {
+			conn, response, err := dialHubRaw(t, cert, name)
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, bodyOf(response))
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			return nil
+		},
+	} {
+		t.Run(kind, func(t *testing.T) { idle(t, kind, dial) })
+	}
+}
+
+func idle(t *testing.T, kind string, dial func(cert tls.Certificate, name string) error) {
+	const connections, most = 1000, 40 << 10
+	cert := make([]tls.Certificate, connections)
+	for i := range connections {
+		name := fmt.Sprintf("idle-%s-%d", kind, i)
 		if err := w.admin.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{v1alpha1.LabelEdge: ""}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -34,21 +58,14 @@ func TestMemoryOfIdleTunnels(t *testing.T) {
 		cert[i] = deviceCert(t, name)
 	}
 	before := resident(t)
-	for i := range tunnels {
-		name := fmt.Sprintf("idle-%d", i)
-		eventually(t, "a tunnel of "+name, func() error {
-			conn, response, err := dialTunnel(t, w.tunnel, cert[i], name, "")
-			if err != nil {
-				return fmt.Errorf("%w: %s", err, bodyOf(response))
-			}
-			t.Cleanup(func() { _ = conn.Close() })
-			return nil
-		})
+	for i := range connections {
+		name := fmt.Sprintf("idle-%s-%d", kind, i)
+		eventually(t, "a connection of "+name, func() error { return dial(cert[i], name) })
 	}
-	each := (resident(t) - before) / tunnels
-	t.Logf("%d KiB for each of %d idle tunnels, %d MiB before", each>>10, tunnels, before>>20)
+	each := (resident(t) - before) / connections
+	t.Logf("%d KiB for each of %d idle connections of kind %s, %d MiB before", each>>10, connections, kind, before>>20)
 	if each > most {
-		t.Errorf("an idle tunnel takes %d bytes, want at most %d", each, most)
+		t.Errorf("an idle connection takes %d bytes, want at most %d", each, most)
 	}
 }
 

@@ -47,12 +47,12 @@ type world struct {
 	// clients is the cluster's CA of client certificates, others a stranger's.
 	clients, others *authority
 	// core holds CloudCore's ports.
-	core struct{ stream, tunnel int }
-	// streamPort and tunnel are where the gate listens.
-	streamPort int
-	tunnel     string
-	cloudcore  *program.Program
-	gate       *program.Program
+	core struct{ hub, certificate, stream, tunnel int }
+	// streamPort, tunnel, hub and certificate are where the gate listens.
+	streamPort                       int
+	tunnel, hub, certificate, health string
+	cloudcore                        *program.Program
+	gate                             *program.Program
 }
 
 var w world
@@ -160,8 +160,8 @@ func (w *world) startCloudCore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.core.stream, w.core.tunnel = ports[0], ports[1]
-	config := fmt.Sprintf(coreConfig, w.server.Kubeconfig(), ports[2], ports[3], w.core.stream, w.core.tunnel, w.dir, ports[4])
+	w.core.stream, w.core.tunnel, w.core.hub, w.core.certificate = ports[0], ports[1], ports[2], ports[3]
+	config := fmt.Sprintf(coreConfig, w.server.Kubeconfig(), w.core.hub, w.core.certificate, w.core.stream, w.core.tunnel, w.dir, ports[4])
 	if err := os.WriteFile(w.file("cloudcore.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
@@ -191,6 +191,9 @@ kubeAPIConfig: {kubeConfig: %[1]q, master: ""}
 modules:
   cloudHub:
     advertiseAddress: [127.0.0.1]
+    keepaliveInterval: 300
+    nodeLimit: 2000
+    authorization: {enable: true, debug: false, modes: [{node: {enable: true}}]}
     websocket: {enable: true, address: 127.0.0.1, port: %[2]d}
     https: {enable: true, address: 127.0.0.1, port: %[3]d}
     quic: {enable: false}
@@ -227,19 +230,22 @@ func (w *world) readTunnelPort(ctx context.Context) error {
 }
 
 func (w *world) startGate(ctx context.Context) error {
-	ports, err := freePorts(gateIP, 1)
+	ports, err := freePorts(gateIP, 4)
 	if err != nil {
 		return err
 	}
-	w.tunnel = net.JoinHostPort(gateIP, strconv.Itoa(ports[0]))
+	address := func(port int) string { return net.JoinHostPort(gateIP, strconv.Itoa(port)) }
+	core := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	w.tunnel, w.hub, w.certificate, w.health = address(ports[0]), address(ports[1]), address(ports[2]), address(ports[3])
 	kubeconfig, err := w.kubeconfig(ctx, "cloudcore")
 	if err != nil {
 		return err
 	}
 	w.gate, err = program.Start(w.file("stream-gate.log"), nil, w.file("stream-gate"), "--kubeconfig="+kubeconfig,
 		"--cert-dir="+w.dir, "--stream-address="+w.stream(), "--tunnel-address="+w.tunnel,
-		"--core-stream="+net.JoinHostPort("127.0.0.1", strconv.Itoa(w.core.stream)),
-		"--core-tunnel="+net.JoinHostPort("127.0.0.1", strconv.Itoa(w.core.tunnel)))
+		"--health-address="+w.health, "--hub-address="+w.hub, "--certificate-address="+w.certificate,
+		"--core-stream="+core(w.core.stream), "--core-tunnel="+core(w.core.tunnel),
+		"--core-hub="+core(w.core.hub), "--core-certificate="+core(w.core.certificate))
 	if err != nil {
 		return err
 	}
@@ -248,7 +254,7 @@ func (w *world) startGate(ctx context.Context) error {
 		case <-w.gate.Done():
 			return errors.New(w.gate.Tail())
 		default:
-			return errors.Join(dialable(gateIP, w.streamPort), dialable(gateIP, ports[0]))
+			return errors.Join(dialable(gateIP, w.streamPort), dialable(gateIP, ports[0]), dialable(gateIP, ports[1]), dialable(gateIP, ports[2]))
 		}
 	})
 }

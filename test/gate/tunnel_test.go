@@ -77,7 +77,7 @@ func TestCoreKnowsOnlyTheGate(t *testing.T) {
 }
 
 // TestCutWithinSeconds: a name that is revoked or retired, or whose Node is deleted,
-// loses its tunnel and gets no new one.
+// loses its tunnel and its connection to CloudHub, and gets no new ones.
 func TestCutWithinSeconds(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, e *v1alpha1.EdgeEnrollment, n *corev1.Node) error{
 		"revoked": func(t *testing.T, e *v1alpha1.EdgeEnrollment, _ *corev1.Node) error {
@@ -97,6 +97,7 @@ func TestCutWithinSeconds(t *testing.T) {
 			e := enrollment(t, name, "edge-"+name, v1alpha1.PhaseVerified)
 			device := connect(t, "edge-"+name, kubelet())
 			cert := deviceCert(t, "edge-"+name)
+			hub := connectHub(t, "edge-"+name)
 			if err := w.admin.Get(t.Context(), client.ObjectKeyFromObject(n), n); err != nil {
 				t.Fatal(err)
 			}
@@ -109,6 +110,17 @@ func TestCutWithinSeconds(t *testing.T) {
 				t.Logf("cut after %v", time.Since(start))
 			case <-time.After(5 * time.Second):
 				t.Fatal("the tunnel is open 5 s later")
+			}
+			select {
+			case <-hub.Closed():
+			case <-time.After(5 * time.Second):
+				t.Fatal("the connection to CloudHub is open 5 s later")
+			}
+			if got := dialHub(t, cert, "edge-"+name); !strings.HasPrefix(got, "403 ") {
+				t.Errorf("a new connection to CloudHub: got %q, want 403", got)
+			}
+			if got, _ := sign(t, signing{node: "edge-" + name, cert: &cert}); got != http.StatusForbidden {
+				t.Errorf("renewal: got %d, want 403", got)
 			}
 			conn, response, err := dialTunnel(t, w.tunnel, cert, "edge-"+name, "")
 			if err == nil {

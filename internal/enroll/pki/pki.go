@@ -11,10 +11,13 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/errcat"
@@ -39,6 +42,19 @@ var ErrCA = errcat.New("CAUnusable", "KubeEdge's CA cannot be used")
 
 // CommonName of an edge node's certificate.
 func CommonName(nodeName string) string { return "system:node:" + nodeName }
+
+// ErrNotANode is wrapped when a certificate is not an edge node's.
+var ErrNotANode = errors.New("the certificate is not an edge node's")
+
+// NodeName is the name of the edge node that a certificate was issued to. Who issued it
+// is left to the caller.
+func NodeName(cert *x509.Certificate) (string, error) {
+	node, found := strings.CutPrefix(cert.Subject.CommonName, CommonName(""))
+	if !found || node == "" || !slices.Equal(cert.Subject.Organization, []string{Organization}) {
+		return "", fmt.Errorf("%w: its subject is %q, want \"CN=%s,O=%s\"", ErrNotANode, cert.Subject.String(), CommonName("NAME"), Organization)
+	}
+	return node, nil
+}
 
 // NewRequest makes a key and the request for nodeName, both in PEM.
 func NewRequest(nodeName string) (keyPEM, csrPEM []byte, err error) {
@@ -70,7 +86,32 @@ func CheckRequest(csrPEM []byte, nodeName string) (*x509.CertificateRequest, err
 	if block == nil || block.Type != "CERTIFICATE REQUEST" || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fmt.Errorf("%w: it is not exactly one PEM block CERTIFICATE REQUEST", ErrCSR)
 	}
-	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	csr, err := parseRequest(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSubject(csr, nodeName, nil); err != nil {
+		return nil, err
+	}
+	return csr, nil
+}
+
+// edgeCoreExtras are the attributes that EdgeCore adds to the subject of its request:
+// country, province and locality. CloudCore leaves them out of the certificate.
+var edgeCoreExtras = []string{"2.5.4.6", "2.5.4.7", "2.5.4.8"}
+
+// CheckEdgeCoreRequest accepts a request in DER, as EdgeCore sends it to CloudHub, only
+// when it asks for what an edge node of that name may have.
+func CheckEdgeCoreRequest(csrDER []byte, nodeName string) error {
+	csr, err := parseRequest(csrDER)
+	if err != nil {
+		return err
+	}
+	return checkSubject(csr, nodeName, edgeCoreExtras)
+}
+
+func parseRequest(der []byte) (*x509.CertificateRequest, error) {
+	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
 	}
@@ -81,19 +122,18 @@ func CheckRequest(csrPEM []byte, nodeName string) (*x509.CertificateRequest, err
 	if !ok || key.Curve != elliptic.P256() {
 		return nil, fmt.Errorf("%w: its key is not ECDSA P-256", ErrCSR)
 	}
-	if err := checkSubject(csr, nodeName); err != nil {
-		return nil, err
-	}
 	return csr, nil
 }
 
-// checkSubject compares the whole subject: an extra organisation would be an
-// extra group to kube-apiserver.
-func checkSubject(csr *x509.CertificateRequest, nodeName string) error {
-	names := csr.Subject.Names
+// checkSubject compares the whole subject: an extra organization would be an
+// extra group to kube-apiserver. extras are attributes that change nothing.
+func checkSubject(csr *x509.CertificateRequest, nodeName string, extras []string) error {
+	names := slices.DeleteFunc(slices.Clone(csr.Subject.Names), func(a pkix.AttributeTypeAndValue) bool {
+		return slices.Contains(extras, asn1.ObjectIdentifier(a.Type).String())
+	})
 	if csr.Subject.CommonName != CommonName(nodeName) || len(csr.Subject.Organization) != 1 ||
 		csr.Subject.Organization[0] != Organization || len(names) != 2 {
-		return fmt.Errorf("%w: its subject is %q, only \"CN=%s,O=%s\" is signed for this enrolment",
+		return fmt.Errorf("%w: its subject is %q; an edge node of this name gets \"CN=%s,O=%s\" signed and nothing else",
 			ErrCSR, csr.Subject.String(), CommonName(nodeName), Organization)
 	}
 	if len(csr.DNSNames)+len(csr.IPAddresses)+len(csr.EmailAddresses)+len(csr.URIs)+len(csr.Extensions) > 0 {
@@ -165,6 +205,26 @@ func (ca *CA) Sign(csrPEM []byte, nodeName string, now time.Time) ([]byte, error
 	}
 	return certPEM(der), nil
 }
+
+// SignNode signs a client certificate in a node's name for a key of the caller's own. It
+// is good for the given time. The result is in DER.
+func (ca *CA) SignNode(nodeName string, key crypto.PublicKey, now time.Time, life time.Duration) ([]byte, error) {
+	tmpl, err := ca.template(pkix.Name{CommonName: CommonName(nodeName), Organization: []string{Organization}}, x509.ExtKeyUsageClientAuth, now)
+	if err != nil {
+		return nil, err
+	}
+	if end := now.Add(life); end.Before(tmpl.NotAfter) {
+		tmpl.NotAfter = end
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, ca.cert, key, ca.key)
+	if err != nil {
+		return nil, fmt.Errorf("signing the certificate: %w", err)
+	}
+	return der, nil
+}
+
+// Certificate is the CA's own.
+func (ca *CA) Certificate() *x509.Certificate { return ca.cert }
 
 // SignServer makes a key and signs a server certificate for it, for the addresses and
 // DNS names under which devices dial. Both results are in PEM.

@@ -23,6 +23,49 @@ func enrollmentOf(name, node string, phase v1alpha1.EnrollmentPhase, state v1alp
 	}
 }
 
+// withToken is an enrollment of node n for which a join token was handed out.
+func withToken(name string, phase v1alpha1.EnrollmentPhase, state v1alpha1.EnrollmentState) *v1alpha1.EdgeEnrollment {
+	e := enrollmentOf(name, "n", phase, state)
+	e.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionTokenMinted, Status: metav1.ConditionTrue}}
+	return e
+}
+
+// signedFor is an enrollment of node n whose device got its certificate by a code.
+func signedFor(phase v1alpha1.EnrollmentPhase) *v1alpha1.EdgeEnrollment {
+	e := enrollmentOf("a", "n", phase, v1alpha1.StateActive)
+	e.Status.Certificate = []byte("a certificate")
+	return e
+}
+
+// TestWhoseTokenIsGood: a join token is bound to no name, so it takes none over.
+func TestWhoseTokenIsGood(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		node       bool
+		enrollment *v1alpha1.EdgeEnrollment
+		want       error
+	}{
+		{"nothing", false, nil, ErrUnknown},
+		{"a Node of keadm", true, nil, nil},
+		{"a token for it", false, withToken("a", v1alpha1.PhasePending, v1alpha1.StateActive), nil},
+		{"came with a token", true, withToken("a", v1alpha1.PhaseVerified, v1alpha1.StateActive), nil},
+		{"came with a code", true, signedFor(v1alpha1.PhaseVerified), ErrEnrolled},
+		{"comes with a code", false, signedFor(v1alpha1.PhaseCertificateIssued), ErrEnrolled},
+		{"came with a code and retired", false, signedFor(v1alpha1.PhaseRetired), ErrRetired},
+	} {
+		n := newNames()
+		if tc.node {
+			add(t, newTable("", readEdgeNode, n.setEdgeNode).Add(edgeNode("n")))
+		}
+		if tc.enrollment != nil {
+			add(t, newTable("", readEnrollee, n.setEnrollee).Add(tc.enrollment))
+		}
+		if got := n.checkToken("n"); !errors.Is(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestWhoMayHaveATunnel(t *testing.T) {
 	const active, revokedState, retiring = v1alpha1.StateActive, v1alpha1.StateRevoked, v1alpha1.StateRetired
 	for _, tc := range []struct {
@@ -43,6 +86,11 @@ func TestWhoMayHaveATunnel(t *testing.T) {
 		{"retired and back", true, []*v1alpha1.EdgeEnrollment{enrollmentOf("a", "n", v1alpha1.PhaseRetired, retiring)}, ErrRetired},
 		{"retired and enrolled anew", false, []*v1alpha1.EdgeEnrollment{
 			enrollmentOf("a", "n", v1alpha1.PhaseRetired, retiring), enrollmentOf("b", "n", v1alpha1.PhaseCertificateIssued, active)}, nil},
+		{"a token handed out", false, []*v1alpha1.EdgeEnrollment{withToken("a", v1alpha1.PhasePending, active)}, nil},
+		{"a token handed out and revoked", true, []*v1alpha1.EdgeEnrollment{withToken("a", v1alpha1.PhasePending, revokedState)}, ErrRevoked},
+		{"a token handed out, and nobody came", false, []*v1alpha1.EdgeEnrollment{withToken("a", v1alpha1.PhaseExpired, active)}, ErrUnknown},
+		{"retired and a token for it", false, []*v1alpha1.EdgeEnrollment{
+			enrollmentOf("a", "n", v1alpha1.PhaseRetired, retiring), withToken("b", v1alpha1.PhasePending, active)}, nil},
 		{"retired and a code for it", true, []*v1alpha1.EdgeEnrollment{
 			enrollmentOf("a", "n", v1alpha1.PhaseRetired, retiring), enrollmentOf("b", "n", v1alpha1.PhasePending, active)}, ErrRetired},
 	} {

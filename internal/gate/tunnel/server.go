@@ -22,6 +22,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+	"github.com/edgeway-io/edgeway/internal/gate/registry"
 	"github.com/edgeway-io/edgeway/internal/gate/ticket"
 )
 
@@ -41,6 +42,10 @@ const (
 
 	readBuffer  = 512     // of each half of an idle tunnel; a longer message passes it by
 	writeBuffer = 8 << 10 // taken while a message is written
+
+	// maxPerNode bounds the tunnels of one node: a device whose link broke dials again
+	// before its old tunnel is found dead.
+	maxPerNode = 2
 )
 
 // ErrIdentity says that a device is not the node that it claims to be.
@@ -69,7 +74,7 @@ type Server struct {
 	Config
 	upgrader websocket.Upgrader
 	dialer   websocket.Dialer
-	registry *registry
+	open     *registry.Registry[*session]
 	running  sync.WaitGroup
 }
 
@@ -77,8 +82,8 @@ type Server struct {
 func New(c Config) *Server {
 	pool := &sync.Pool{}
 	return &Server{
-		Config:   c,
-		registry: newRegistry(),
+		Config: c,
+		open:   registry.New[*session](maxPerNode),
 		upgrader: websocket.Upgrader{
 			HandshakeTimeout: HandshakeTimeout, ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: pool,
 		},
@@ -155,11 +160,11 @@ func (s *Server) dial(ctx context.Context, node string) (*websocket.Conn, error)
 
 // carry runs a tunnel until it ends.
 func (s *Server) carry(session *session) {
-	for _, old := range s.registry.add(session) {
+	for _, old := range s.open.Add(session.node, session) {
 		s.Log.Info("older tunnel of the node cut", "node", old.node)
 		old.cut()
 	}
-	defer s.registry.remove(session)
+	defer s.open.Remove(session.node, session)
 	s.Recheck(session.node) // it may have been revoked since identify
 	s.Log.Info("tunnel open", "node", session.node)
 	session.run()
@@ -168,7 +173,7 @@ func (s *Server) carry(session *session) {
 
 // Recheck cuts the tunnels of a name that may have none any more.
 func (s *Server) Recheck(node string) {
-	open := s.registry.of(node)
+	open := s.open.Of(node)
 	if len(open) == 0 {
 		return
 	}
@@ -182,7 +187,7 @@ func (s *Server) Recheck(node string) {
 
 // Close cuts all tunnels and waits for their end.
 func (s *Server) Close() {
-	for _, session := range s.registry.all() {
+	for _, session := range s.open.All() {
 		session.cut()
 	}
 	s.running.Wait()
