@@ -117,8 +117,8 @@ type SealedToken struct {
 // EnrollmentState is what the enrolment's owner wants.
 type EnrollmentState string
 
-// The states. Revoked stops the code from being accepted and cuts the tunnel of a node
-// that has joined already: its logs, exec and metrics end. Retired takes the node out of the cluster; the
+// The states. Revoked stops the code from being accepted and cuts the tunnel and
+// the connection to CloudHub of a node that has joined already. Retired takes the node out of the cluster; the
 // enrolment then stays as a tombstone by which a device that comes back is known.
 const (
 	StateActive   EnrollmentState = "Active"

@@ -109,11 +109,23 @@ func (s *site) hollow(count int) []string {
 		names = append(names, prefix+strconv.Itoa(n+1))
 	}
 	s.b.undo(func() error { return s.forget(api, names) })
+	for _, name := range names { // the gate lets nobody in whose name it does not know
+		s.b.must(client.IgnoreAlreadyExists(api.Create(s.b.ctx, hollowNode(name))))
+	}
 	s.start(s.host("internet"), []string{"EDGEWAY_TOKEN=" + string(token.Data["tokendata"])},
 		filepath.Join(s.b.root, "bin", "standin", "edgesim"), "--count", strconv.Itoa(count), "--name-prefix", prefix,
 		"--cloudcore", s.host("control-plane").Addresses[0],
 		"--websocket-port", "31000", "--https-port", "31002", "--tunnel-port", "31004")
 	return names
+}
+
+// hollowNode is the Node of a hollow edge node that is about to join with KubeEdge's token.
+func hollowNode(name string) *corev1.Node {
+	node := &corev1.Node{}
+	node.Name = name
+	node.Labels = map[string]string{v1alpha1.LabelEdge: "", corev1.LabelHostname: name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "arm64"}
+	node.Spec.Taints = []corev1.Taint{{Key: "edgeway.io/hollow", Effect: corev1.TaintEffectNoSchedule}}
+	return node
 }
 
 // forget deletes Nodes, as far as they came to be.

@@ -18,7 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
-	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+	"github.com/edgeway-io/edgeway/internal/gate/subject"
 	"github.com/edgeway-io/edgeway/test/contract/edge"
 )
 
@@ -141,7 +141,7 @@ func TestWhatIsSigned(t *testing.T) {
 	})
 	own, codes := deviceCert(t, "sign-node"), deviceCert(t, "sign-code")
 	forged := certOf(t, w.others, "system:node:sign-node", "system:nodes")
-	subject := func(change func(*pkix.Name)) *pkix.Name {
+	with := func(change func(*pkix.Name)) *pkix.Name {
 		s := edgeCore("sign-node")
 		change(&s)
 		return &s
@@ -156,13 +156,13 @@ func TestWhatIsSigned(t *testing.T) {
 		{"renewal", signing{node: "sign-node", cert: &own}, 200, ""},
 		{"renewal of a node that joined by a code", signing{node: "sign-code", cert: &codes}, 200, ""},
 		{"renewal, a client's usage named", signing{node: "sign-node", cert: &own, usages: "[2]"}, 200, ""},
-		{"renewal, plain subject", signing{node: "sign-node", cert: &own, subject: subject(func(n *pkix.Name) { n.Country, n.Province, n.Locality = nil, nil, nil })}, 200, ""},
+		{"renewal, plain subject", signing{node: "sign-node", cert: &own, subject: with(func(n *pkix.Name) { n.Country, n.Province, n.Locality = nil, nil, nil })}, 200, ""},
 		{"renewal into another node", signing{node: "sign-node", cert: &own, subject: &victim}, 403, `its subject is "CN=system:node:sign-victim`},
 		{"renewal under another name", signing{node: "sign-victim", cert: &own}, 403, `the request is for node "sign-victim" and the certificate for "sign-node"`},
 		{"renewal under another name, with a token", signing{node: "sign-victim", cert: &own, token: token}, 403, "the certificate is of another name"},
-		{"renewal into another group", signing{node: "sign-node", cert: &own, subject: subject(func(n *pkix.Name) { n.Organization = []string{"system:masters"} })}, 403, "system:masters"},
-		{"renewal into a second group", signing{node: "sign-node", cert: &own, subject: subject(func(n *pkix.Name) { n.Organization = append(n.Organization, "system:masters") })}, 403, "system:masters"},
-		{"renewal with a unit", signing{node: "sign-node", cert: &own, subject: subject(func(n *pkix.Name) { n.OrganizationalUnit = []string{"x"} })}, 403, "OU=x"},
+		{"renewal into another group", signing{node: "sign-node", cert: &own, subject: with(func(n *pkix.Name) { n.Organization = []string{"system:masters"} })}, 403, "system:masters"},
+		{"renewal into a second group", signing{node: "sign-node", cert: &own, subject: with(func(n *pkix.Name) { n.Organization = append(n.Organization, "system:masters") })}, 403, "system:masters"},
+		{"renewal with a unit", signing{node: "sign-node", cert: &own, subject: with(func(n *pkix.Name) { n.OrganizationalUnit = []string{"x"} })}, 403, "OU=x"},
 		{"renewal for a host name", signing{node: "sign-node", cert: &own, dns: []string{"kubernetes"}}, 403, "alternative names"},
 		{"renewal as a server", signing{node: "sign-node", cert: &own, usages: "[1,2]"}, 403, "ExtKeyUsages"},
 		{"renewal for anything", signing{node: "sign-node", cert: &own, usages: "[0]"}, 403, "ExtKeyUsages"},
@@ -194,7 +194,7 @@ func TestWhatIsSigned(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 			continue
 		}
-		if name, err := pki.NodeName(cert); err != nil || name != tc.ask.node || len(cert.ExtKeyUsage) != 1 || cert.ExtKeyUsage[0] != x509.ExtKeyUsageClientAuth {
+		if name, err := subject.Node(cert); err != nil || name != tc.ask.node || len(cert.ExtKeyUsage) != 1 || cert.ExtKeyUsage[0] != x509.ExtKeyUsageClientAuth {
 			t.Errorf("%s: signed %s for %v", tc.name, cert.Subject, cert.ExtKeyUsage)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"math/big"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/errcat"
@@ -42,19 +41,6 @@ var ErrCA = errcat.New("CAUnusable", "KubeEdge's CA cannot be used")
 
 // CommonName of an edge node's certificate.
 func CommonName(nodeName string) string { return "system:node:" + nodeName }
-
-// ErrNotANode is wrapped when a certificate is not an edge node's.
-var ErrNotANode = errors.New("the certificate is not an edge node's")
-
-// NodeName is the name of the edge node that a certificate was issued to. Who issued it
-// is left to the caller.
-func NodeName(cert *x509.Certificate) (string, error) {
-	node, found := strings.CutPrefix(cert.Subject.CommonName, CommonName(""))
-	if !found || node == "" || !slices.Equal(cert.Subject.Organization, []string{Organization}) {
-		return "", fmt.Errorf("%w: its subject is %q, want \"CN=%s,O=%s\"", ErrNotANode, cert.Subject.String(), CommonName("NAME"), Organization)
-	}
-	return node, nil
-}
 
 // NewRequest makes a key and the request for nodeName, both in PEM.
 func NewRequest(nodeName string) (keyPEM, csrPEM []byte, err error) {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
+	"github.com/edgeway-io/edgeway/internal/gate/subject"
 )
 
 // The headers of a request for a certificate. The names are KubeEdge's.
@@ -159,7 +160,7 @@ func (s *Server) prove(r *http.Request) (string, *refusal) {
 	if err := s.Facts.VerifyDevice(cert); err != nil {
 		return "", &refusal{http.StatusUnauthorized, fmt.Errorf("the client certificate is not good: %w; show one that KubeEdge's CA issued", err)}
 	}
-	node, err := pki.NodeName(cert)
+	node, err := subject.Node(cert)
 	if err == nil {
 		err = s.Facts.Check(node)
 	}

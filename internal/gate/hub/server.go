@@ -26,8 +26,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/edgeway-io/edgeway/internal/enroll/pki"
 	"github.com/edgeway-io/edgeway/internal/gate/registry"
+	"github.com/edgeway-io/edgeway/internal/gate/subject"
 )
 
 // headerNode is the header in which a device says its name. CloudHub believes it.
@@ -128,7 +128,7 @@ func (s *Server) identify(r *http.Request) (string, error) {
 
 // admit returns the name in a certificate when it may have a connection.
 func (s *Server) admit(cert *x509.Certificate) (string, error) {
-	node, err := pki.NodeName(cert)
+	node, err := subject.Node(cert)
 	if err != nil {
 		return "", err
 	}

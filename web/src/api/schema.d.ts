@@ -1903,7 +1903,7 @@ export interface components {
              * @description How many edge nodes may connect.
              */
             nodeLimit: number;
-            /** @description CloudHub over QUIC (UDP). */
+            /** @description CloudHub over QUIC (UDP). It goes past the gate: an edge node can then write in the name of another. */
             quic: components["schemas"]["SettingsEdgePort"];
             /** @description CloudHub over WebSocket, the basic service. */
             webSocket: components["schemas"]["SettingsEdgePort"];
