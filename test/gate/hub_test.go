@@ -213,3 +213,40 @@ func TestNewestHubConnectionsCount(t *testing.T) {
 		}
 	}
 }
+
+// TestHTTP2PassesAsAWhole: a connection that negotiated HTTP/2 reaches CloudHub's server,
+// if its certificate is an edge node's, and is cut like any other.
+func TestHTTP2PassesAsAWhole(t *testing.T) {
+	n := node(t, "hub-two")
+	client := func(name string) *http.Client {
+		return &http.Client{Timeout: patience, Transport: &http.Transport{ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{deviceCert(t, name)}}}}
+	}
+	get := func(c *http.Client) (*http.Response, error) {
+		return c.Get("https://" + w.hub + "/api/v1/nodes/hub-two")
+	}
+	known := client("hub-two")
+	eventually(t, "an answer over HTTP/2", func() error {
+		response, err := get(known)
+		if err != nil {
+			return err
+		}
+		if text := bodyOf(response); response.ProtoMajor != 2 || response.StatusCode == http.StatusUpgradeRequired {
+			return fmt.Errorf("%s %s %s", response.Proto, response.Status, text)
+		}
+		return nil
+	})
+	if response, err := get(client("hub-nobody")); err == nil {
+		t.Errorf("a name that never was: %s %s", response.Status, bodyOf(response))
+	}
+	if err := w.admin.Delete(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the connection of a deleted Node is cut", func() error {
+		response, err := get(known)
+		if err != nil {
+			return nil
+		}
+		return fmt.Errorf("%s %s", response.Status, bodyOf(response))
+	})
+}
