@@ -85,10 +85,24 @@ type EdgeEnrollmentSpec struct {
 	// Force lets a retirement go on when pods are still there after DrainTimeout.
 	// +optional
 	Force bool `json:"force,omitempty"`
-	// TokenFor asks for KubeEdge's own join token, for the stock keadm and for
-	// devices that do not reach the console.
+	// TokenFor asks for KubeEdge's own join token, for the stock keadm. Whoever has that
+	// token can join under any name, so an admission policy lets only those set it who may
+	// create edgeenrollments/token.
 	// +optional
 	TokenFor *TokenRecipient `json:"tokenFor,omitempty"`
+	// Bundle asks for a certificate for an offline bundle, in place of a device that
+	// redeems the code. The bundle is good until the code expires.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create a new enrollment for another bundle"
+	Bundle *BundleRequest `json:"bundle,omitempty"`
+}
+
+// BundleRequest is what is to be signed for an offline bundle.
+type BundleRequest struct {
+	// CSR is a certificate request in PEM. Its key is in the bundle and nowhere else.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
+	CSR []byte `json:"csr"`
 }
 
 // TokenRecipient is who may read a join token.

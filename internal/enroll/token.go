@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +19,13 @@ import (
 
 // ErrNoToken is wrapped when edge-watcher gives no join token for an enrolment.
 var ErrNoToken = errcat.New("NoToken", "no join token")
+
+// ErrTokenForbidden is wrapped when the caller may change enrollments and not mint
+// KubeEdge's own tokens, which are good for every name.
+var ErrTokenForbidden = errcat.New("JoinTokenForbidden", "you may not make KubeEdge's own join tokens")
+
+// tokenPolicy is the admission policy that asks for the right.
+const tokenPolicy = "edgeway-join-token"
 
 // JoinToken is KubeEdge's own token.
 type JoinToken struct {
@@ -41,7 +50,11 @@ func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrol
 	}
 	base := e.DeepCopy()
 	e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient.PublicKey(), NewNodeOnly: newNodeOnly}
-	if err := user.Patch(ctx, e, client.MergeFrom(base)); err != nil {
+	err = user.Patch(ctx, e, client.MergeFrom(base))
+	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), tokenPolicy) {
+		return nil, TokenForbidden()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("asking for a join token: %w", err)
 	}
 	sealed, err := awaitToken(ctx, user, client.ObjectKeyFromObject(e), recipient.PublicKey())
@@ -53,6 +66,11 @@ func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrol
 		return nil, err
 	}
 	return &JoinToken{Token: opened, Expires: sealed.ExpiresAt.Time}, nil
+}
+
+// TokenForbidden names the right that is missing.
+func TokenForbidden() error {
+	return fmt.Errorf("%w: it takes the right to create edgeenrollments/token in namespace %s", ErrTokenForbidden, v1alpha1.JoinNamespace)
 }
 
 // awaitToken polls: a watch would need another verb for the 0.2 s that this takes.

@@ -71,6 +71,8 @@ func TestErrorsBringTheirCode(t *testing.T) {
 		"issuer":       {oidc.ErrUnreachable, 502, "IssuerUnreachable", "", "issuer"},
 		"system user":  {clusters.ErrSystemUser, 403, "SystemUser", "", "system:"},
 		"no token":     {enroll.ErrNoToken, 409, "NoToken", "", "enrollment"},
+		"no bundle":    {enroll.ErrNoIdentity, 409, "BundleUnavailable", "", "enrollment"},
+		"no minting":   {enroll.ErrTokenForbidden, 403, "JoinTokenForbidden", "", "edgeenrollments/token"},
 		"pool":         {errcat.New("AddressPoolEmpty", "no free address"), 409, "AddressPoolEmpty", "", "address"},
 		"command line": {errcat.New("Usage", "--x"), 500, "Internal", "", ""},
 	}

@@ -34,12 +34,13 @@ var writeRights = map[string][]Right{
 	"createEnrollment":   {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
 	"createEnrollments":  {{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}},
 	"setEnrollmentState": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
-	"createJoinToken":    {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
-	"createBundle":       {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
-	"leaveNode":          append([]Right{getNode}, changeEnrollment...),
-	"setNodeScheduling":  append([]Right{getNode}, changeEnrollment...),
-	"setNodeMetadata":    append([]Right{getNode}, changeEnrollment...),
-	"deletePod":          {{Verb: "delete", Resource: "pods", Namespace: "{namespace}"}},
+	"createJoinToken": {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment,
+		{Verb: "create", Group: "edgeway.io", Resource: "edgeenrollments", Subresource: "token", Namespace: "edgeway-join"}},
+	"createBundle":      {{Verb: "get", Group: "edgeway.io", Resource: "edgeenrollments", Namespace: "edgeway-join"}, patchEnrollment},
+	"leaveNode":         append([]Right{getNode}, changeEnrollment...),
+	"setNodeScheduling": append([]Right{getNode}, changeEnrollment...),
+	"setNodeMetadata":   append([]Right{getNode}, changeEnrollment...),
+	"deletePod":         {{Verb: "delete", Resource: "pods", Namespace: "{namespace}"}},
 }
 
 // documentRights puts writeRights into the OpenAPI document.

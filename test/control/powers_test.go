@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,12 +11,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll"
 )
 
 // account acts as a ServiceAccount of ours.
@@ -253,5 +256,55 @@ func TestTheProbeIsRestricted(t *testing.T) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "like-the-probe", Namespace: probe.Namespace}, Spec: *probe.Spec.DeepCopy()}
 		change(pod)
 		outcome(t, "pod "+what, what == "as it is", watcher.Create(t.Context(), pod))
+	}
+}
+
+// TestMintingIsARightOfItsOwn: who may change enrollments makes no token of KubeEdge
+// without the right to create edgeenrollments/token.
+func TestMintingIsARightOfItsOwn(t *testing.T) {
+	operator := func(name string, rules ...rbacv1.PolicyRule) client.Client {
+		create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: v1alpha1.JoinNamespace},
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edgeway-edge-operator"},
+			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: metav1.NamespaceDefault}}})
+		if len(rules) > 0 {
+			create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: name + "-more", Namespace: v1alpha1.JoinNamespace}, Rules: rules})
+			create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name + "-more", Namespace: v1alpha1.JoinNamespace},
+				RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name + "-more"},
+				Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: metav1.NamespaceDefault}}})
+		}
+		return account(t, metav1.NamespaceDefault, name)
+	}
+	plain := operator("mint-operator")
+	minter := operator("mint-minter", rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"edgeenrollments/token"}, Verbs: []string{"create"}})
+	enrollment := func(name string) *v1alpha1.EdgeEnrollment {
+		return &v1alpha1.EdgeEnrollment{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: v1alpha1.JoinNamespace},
+			Spec: v1alpha1.EdgeEnrollmentSpec{NodeName: name, Arch: "amd64", NodeIP: "192.168.79.1", CodeHash: strings.Repeat("0", 64),
+				CloudCore: v1alpha1.CloudCoreAddress{Host: "198.18.0.2", WebSocketPort: 31000, CertPort: 31002, TunnelPort: 31004}},
+		}
+	}
+	ask := func(e *v1alpha1.EdgeEnrollment) *v1alpha1.EdgeEnrollment {
+		e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: make([]byte, 32)}
+		return e
+	}
+	minted := enrollment("minted")
+	create(t, minted)
+	asking := func(c client.Client) error {
+		return client.NewDryRunClient(c).Patch(t.Context(), ask(minted.DeepCopy()), client.MergeFrom(minted))
+	}
+	inForce(t, "edgeway-join-token", func() error { return asking(plain) })
+	if err := asking(plain); !apierrors.IsForbidden(err) {
+		t.Errorf("an edge operator asks for a token: %v, want 403", err)
+	}
+	outcome(t, "an edge operator creates an enrollment with a request", false, client.NewDryRunClient(plain).Create(t.Context(), ask(enrollment("minted-2"))))
+	outcome(t, "who has the right asks for a token", true, asking(minter))
+	outcome(t, "an administrator asks for a token", true, asking(admin))
+	// What asks already may be changed in other things by whoever may change it.
+	outcome(t, "an administrator's request", true, admin.Patch(t.Context(), ask(minted), client.MergeFrom(enrollment("minted"))))
+	cordoned := minted.DeepCopy()
+	cordoned.Spec.State = v1alpha1.StateCordoned
+	outcome(t, "an edge operator cordons", true, client.NewDryRunClient(plain).Patch(t.Context(), cordoned, client.MergeFrom(minted)))
+	if _, err := enroll.RequestToken(t.Context(), plain, minted.DeepCopy(), true); !errors.Is(err, enroll.ErrTokenForbidden) {
+		t.Errorf("the console's request as an edge operator: %v", err)
 	}
 }

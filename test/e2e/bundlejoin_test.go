@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// TestBundleJoin carries an offline bundle to a device whose only open path to the
+// TestBundleJoin carries a sealed offline bundle to a device whose only open path to the
 // cloud is CloudHub's two ports and the tunnel's, and which has no image: it joins as
 // the bundle's README says, reaches Verified, and leaves without a trace.
 func TestBundleJoin(t *testing.T) {
@@ -29,20 +28,26 @@ func TestBundleJoin(t *testing.T) {
 	next := time.Now()
 	enrolment := enrol(t, c, request)
 	dir, line := carry(t, c, enrolment.Name)
+	if out := onHost(t, spare, "cd "+dir+" && "+line+" 2>&1 </dev/null || true"); !strings.Contains(out, "sealed with a passphrase") {
+		t.Errorf("without the passphrase: %s", out)
+	}
 	pasted := time.Now()
-	out := onHost(t, spare, "cd "+dir+" && "+line+" 2>&1")
+	out := onHost(t, spare, "cd "+dir+" && EDGEWAY_PASSPHRASE='"+bundlePassphrase+"' "+line+" 2>&1")
 	t.Log(out)
 	waitPhase(t, c, enrolment.Name, "Verified")
 	t.Logf("Verified %.1f s after the bundle's line was pasted, %.1f s after Next", time.Since(pasted).Seconds(), time.Since(next).Seconds())
 	if !strings.Contains(out, "importing edgeway.tar") {
 		t.Error("the bundle's images were not imported")
 	}
-	tokenGone(t, dir)
+	keyInOnePlace(t, dir)
 
 	leaveByConsole(t, c)
 	onHost(t, spare, "edgectl leave")
 	nothingLeft(t, clean)
 }
+
+// bundlePassphrase seals the bundle of the test.
+const bundlePassphrase = "correct horse battery"
 
 // forgetImages takes away what `make up` has put there, until the test's end.
 func forgetImages(t *testing.T) {
@@ -84,7 +89,7 @@ func closeAllBut(t *testing.T, cloudCore map[string]any) {
 // returns the directory and the line that the README tells to run in it.
 func carry(t *testing.T, c console, enrolment string) (dir, line string) {
 	t.Helper()
-	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", nil)
+	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", map[string]any{"passphrase": bundlePassphrase})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,20 +114,16 @@ func carry(t *testing.T, c console, enrolment string) (dir, line string) {
 	return "", ""
 }
 
-// tokenGone: a device that has its certificate keeps no token that could make more.
-func tokenGone(t *testing.T, dir string) {
+// keyInOnePlace: nothing in a sealed bundle tells the node's key or a token of KubeEdge,
+// and the device keeps the key where EdgeCore reads it and nowhere else.
+func keyInOnePlace(t *testing.T, dir string) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(dir, "join.json"))
-	if err != nil {
-		t.Fatal(err)
+	for _, text := range []string{"PRIVATE KEY", "\"token\"", "eyJhbGciOi"} {
+		if out := onHost(t, spare, "grep -lF '"+text+"' "+dir+"/*.json* "+dir+"/*.txt || true"); out != "" {
+			t.Errorf("%s is readable in %s", text, out)
+		}
 	}
-	var join struct {
-		Token string `json:"token"`
-	}
-	if err := json.Unmarshal(raw, &join); err != nil || join.Token == "" {
-		t.Fatalf("the bundle has no token: %v", err)
-	}
-	if out := onHost(t, spare, "grep -rlF '"+join.Token+"' /etc/kubeedge /var/lib/edgeway /var/lib/kubeedge /var/log/kubeedge || true"); out != "" {
-		t.Errorf("the join token is on the device, in %s", out)
+	if out := onHost(t, spare, "grep -rlF 'PRIVATE KEY' /etc/kubeedge /var/lib/edgeway || true"); strings.TrimSpace(out) != "/etc/kubeedge/certs/server.key" {
+		t.Errorf("the node's key is in %s", out)
 	}
 }

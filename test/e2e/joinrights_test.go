@@ -44,8 +44,8 @@ func asNode(request map[string]any, name, ip string) map[string]any {
 	return out
 }
 
-// TestJoinRights: nobody and a viewer can do nothing of it, an edge operator all of it,
-// and neither that nor any role for a program of the join can read a Secret.
+// TestJoinRights: nobody and a viewer can do nothing of it, an edge operator all of it but
+// to make tokens of KubeEdge, and neither that nor any role for a program of the join can read a Secret.
 func TestJoinRights(t *testing.T) {
 	clean := deviceState(t)
 	operator := signIn(t, edgeOperator(t))
@@ -69,9 +69,21 @@ func TestJoinRights(t *testing.T) {
 		}
 	}
 	for _, o := range operations {
-		if err := attempt(t, operator, o); err != nil {
-			t.Errorf("the edge operator: %v", err)
+		who, name := operator, "the edge operator"
+		if strings.HasSuffix(o.path, "/token") {
+			// KubeEdge's own token is good for every name: making one is a right of its own.
+			if err := attempt(t, operator, o); err == nil || !strings.Contains(err.Error(), ": 403 ") || !strings.Contains(err.Error(), "JoinTokenForbidden") {
+				t.Errorf("the edge operator makes a token of KubeEdge: %v", err)
+			}
+			who, name = signIn(t, site.Tokens.Admin), "the administrator"
 		}
+		if err := attempt(t, who, o); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The bundle has spent the code, and its key is nowhere else.
+	if err := attempt(t, operator, joinOperation{http.MethodPost, clusterPath + "/enrollments/" + waiting.Name + "/bundle", nil}); err == nil || !strings.Contains(err.Error(), "BundleUnavailable") {
+		t.Errorf("a second bundle of one enrollment: %v", err)
 	}
 	waitGone(t, spare)
 	onHost(t, spare, "edgectl leave")

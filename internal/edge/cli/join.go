@@ -60,7 +60,7 @@ func (f *consoleFlags) code(stdin io.Reader) (string, error) {
 
 func (c *common) join() *cobra.Command {
 	var f consoleFlags
-	var kubeletFile, bundleDir string
+	var kubeletFile, bundleDir, passphraseFile string
 	o := device.JoinOptions{}
 	cmd := &cobra.Command{
 		Use:   "join --server URL [--pin PIN] | join --bundle DIR",
@@ -72,6 +72,7 @@ func (c *common) join() *cobra.Command {
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&bundleDir, "bundle", "", "directory of an unpacked offline bundle; takes the place of --server and the code")
+	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "file with the passphrase of a sealed bundle, - for standard input; without it the environment's "+passphraseEnv+", or the terminal")
 	cmd.Flags().StringVar(&o.EdgeCore, "edgecore", "", "EdgeCore's binary on this device; without it the console's is downloaded")
 	cmd.Flags().StringVar(&kubeletFile, "kubelet-config", "", "YAML with kubelet settings for this device, which win over the console's (default "+paths.KubeletDefault+" where it exists)")
 	cmd.Flags().StringSliceVar(&o.Ignore, "ignore-preflight", nil, "probes whose failure is only told, like ports.10255")
@@ -90,7 +91,9 @@ func (c *common) join() *cobra.Command {
 		}
 		o.Server, o.Pin = f.server, f.pin
 		if bundleDir != "" {
-			o.Bundle, err = bundle.Open(bundleDir)
+			o.Bundle, err = bundle.Open(bundleDir, func() (string, error) {
+				return passphrase(passphraseFile, cmd.InOrStdin(), cmd.ErrOrStderr())
+			})
 		} else {
 			o.Code, err = f.code(cmd.InOrStdin())
 		}

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -14,17 +13,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/enroll"
 	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/pki"
-	"github.com/edgeway-io/edgeway/internal/enroll/token"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
 )
 
@@ -38,43 +34,8 @@ rm "$pipe"
 exec busybox nc 127.0.0.1 %d <&3 >/dev/null
 `
 
-// cloudHub serves what CloudHub's HTTPS service does, with its token check.
-type cloudHub struct {
-	caCert, caKey []byte
-	ca            *pki.CA
-}
-
-func (h *cloudHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/edge.crt" {
-		_, _ = w.Write(h.caCert)
-		return
-	}
-	raw := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	_, err := jwt.Parse(raw, func(*jwt.Token) (any, error) { return h.caKey, nil }, jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusUnauthorized)
-		return
-	}
-	csr, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	cert, err := h.ca.Sign(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}), r.Header.Get("NodeName"), time.Now())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	block, _ := pem.Decode(cert)
-	_, _ = w.Write(block.Bytes)
-}
-
-// serveCloudHub shows a certificate of KubeEdge's CA.
+// serveCloudHub answers its CA, as CloudHub does to anyone, with a certificate of it.
 func serveCloudHub(caCert, caKey []byte) (*httptest.Server, error) {
-	ca, err := pki.ParseCA(caCert, caKey)
-	if err != nil {
-		return nil, err
-	}
 	signer, err := x509.ParseECPrivateKey(caKey)
 	if err != nil {
 		return nil, err
@@ -90,47 +51,67 @@ func serveCloudHub(caCert, caKey []byte) (*httptest.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := quiet(&cloudHub{caCert: caCert, caKey: caKey, ca: ca})
+	s := quiet(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(caCert) }))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: signer}}}
 	s.StartTLS()
 	return s, nil
 }
 
+// bundlePassphrase opens the sealed bundle.
+const bundlePassphrase = "correct horse battery"
+
 // packBundles makes the offline bundles that the scripts use, as the console does,
-// and unpacks them: one that is good, one whose token has expired, one of another
-// cluster, and one whose token CloudHub does not believe.
+// and unpacks them: one that is good, one that has expired, one whose certificate another
+// cluster signed, one with another node's certificate, and one that is sealed.
 func packBundles(env *testscript.Env, caCert, caKey []byte, endpoint string, port int32) error {
 	otherCert, otherKey, err := newCA()
 	if err != nil {
 		return err
 	}
+	const name = "edge-offline"
 	for dir, b := range map[string]struct {
-		cert, key []byte
-		life      time.Duration
+		cert, key  []byte
+		name       string
+		life       time.Duration
+		passphrase string
 	}{
-		"offline": {caCert, caKey, time.Hour},
-		"expired": {caCert, caKey, -time.Minute},
-		"foreign": {otherCert, otherKey, time.Hour},
-		"forged":  {caCert, otherKey, time.Hour},
+		"offline": {caCert, caKey, name, time.Hour, ""},
+		"expired": {caCert, caKey, name, -time.Minute, ""},
+		"foreign": {otherCert, otherKey, name, time.Hour, ""},
+		"forged":  {caCert, caKey, "edge-other", time.Hour, ""},
+		"sealed":  {caCert, caKey, name, time.Hour, bundlePassphrase},
 	} {
-		expires := time.Now().Add(b.life)
-		minted, err := token.Mint(b.cert, b.key, expires)
+		join, err := offlineJoin(b.cert, b.key, b.name, time.Now().Add(b.life), endpoint, port)
 		if err != nil {
 			return err
 		}
-		if err := pack(env, dir, offlineJoin(minted, expires, endpoint, port)); err != nil {
+		if dir == "foreign" {
+			join.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caCert}))
+		}
+		if err := pack(env, dir, b.passphrase, join); err != nil {
 			return err
 		}
 	}
-	return nil
+	return os.WriteFile(filepath.Join(env.WorkDir, "passphrase"), []byte(bundlePassphrase+"\n"), 0o600)
 }
 
-func offlineJoin(minted string, expires time.Time, endpoint string, port int32) bundle.Offline {
-	return bundle.Offline{Token: minted, Expires: expires, Lookup: wire.Lookup{NodeName: "edge-offline", NodeIP: "192.168.100.9",
-		Arch: runtime.GOARCH, RuntimeEndpoint: endpoint, CloudCore: wire.CloudCore{Host: "127.0.0.1", WebSocketPort: int(port), CertPort: int(port)}}}
+// offlineJoin signs a certificate for a name into a bundle of node edge-offline.
+func offlineJoin(caCert, caKey []byte, name string, expires time.Time, endpoint string, port int32) (bundle.Offline, error) {
+	ca, err := pki.ParseCA(caCert, caKey)
+	if err != nil {
+		return bundle.Offline{}, err
+	}
+	key, csr, err := pki.NewRequest(name)
+	if err != nil {
+		return bundle.Offline{}, err
+	}
+	cert, err := ca.Sign(csr, name, time.Now())
+	return bundle.Offline{Key: string(key), Certificate: string(cert), CA: string(ca.PEM()), Expires: expires,
+		Lookup: wire.Lookup{NodeName: "edge-offline", NodeIP: "192.168.100.9", Arch: runtime.GOARCH, RuntimeEndpoint: endpoint,
+			CloudCore: wire.CloudCore{Host: "127.0.0.1", WebSocketPort: int(port), CertPort: int(port)}}}, err
 }
 
-func pack(env *testscript.Env, dir string, join bundle.Offline) error {
+func pack(env *testscript.Env, dir, passphrase string, join bundle.Offline) error {
 	config, err := enroll.EdgeCoreConfig(&v1alpha1.EdgeEnrollmentSpec{NodeName: join.NodeName, NodeIP: join.NodeIP, RuntimeEndpoint: join.RuntimeEndpoint,
 		CloudCore: v1alpha1.CloudCoreAddress{Host: join.CloudCore.Host, WebSocketPort: int32(join.CloudCore.WebSocketPort), CertPort: int32(join.CloudCore.CertPort)}})
 	if err != nil {
@@ -142,7 +123,7 @@ func pack(env *testscript.Env, dir string, join bundle.Offline) error {
 		return err
 	}
 	var archive bytes.Buffer
-	if err := bundle.Write(&archive, join, []bundle.Source{{Name: bundle.FileEdgeCore, Path: script, Mode: 0o755}}, time.Now()); err != nil {
+	if err := bundle.Write(&archive, join, passphrase, []bundle.Source{{Name: bundle.FileEdgeCore, Path: script, Mode: 0o755}}, time.Now()); err != nil {
 		return err
 	}
 	into := filepath.Join(env.WorkDir, dir)

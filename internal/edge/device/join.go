@@ -186,16 +186,12 @@ func (r *joining) steps(ctx context.Context) error {
 }
 
 // redeem keeps key and request on disk before it spends the code: the console
-// answers the same request again after a crash.
+// answers the same request again after a crash. A bundle brings its key along.
 func (r *joining) redeem(ctx context.Context) error {
-	key, kerr := os.ReadFile(r.At.At(paths.PendingKey))
-	csr, cerr := os.ReadFile(r.At.At(paths.PendingCSR))
-	if kerr != nil || cerr != nil {
+	key, csr := r.origin.key(), []byte(nil)
+	if key == nil {
 		var err error
-		if key, csr, err = pki.NewRequest(r.lookup.NodeName); err != nil {
-			return err
-		}
-		if err := errors.Join(r.journal.WriteFile(paths.PendingKey, key, 0o600), r.journal.WriteFile(paths.PendingCSR, csr, 0o600)); err != nil {
+		if key, csr, err = r.pending(); err != nil {
 			return err
 		}
 	}
@@ -207,6 +203,19 @@ func (r *joining) redeem(ctx context.Context) error {
 	r.key, r.granted = key, granted
 	r.journal.StatusToken = granted.StatusToken
 	return r.journal.Save()
+}
+
+// pending is the key and the request of a join under way, made at its beginning.
+func (r *joining) pending() (key, csr []byte, err error) {
+	key, kerr := os.ReadFile(r.At.At(paths.PendingKey))
+	csr, cerr := os.ReadFile(r.At.At(paths.PendingCSR))
+	if kerr != nil || cerr != nil {
+		if key, csr, err = pki.NewRequest(r.lookup.NodeName); err != nil {
+			return nil, nil, err
+		}
+		err = errors.Join(r.journal.WriteFile(paths.PendingKey, key, 0o600), r.journal.WriteFile(paths.PendingCSR, csr, 0o600))
+	}
+	return key, csr, err
 }
 
 // verify trusts nobody with a certificate that EdgeCore could not use, and

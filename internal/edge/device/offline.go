@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/edgeway-io/edgeway/internal/edge/cloudhub"
 	"github.com/edgeway-io/edgeway/internal/edge/sockets"
 	"github.com/edgeway-io/edgeway/internal/enroll/bundle"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
@@ -22,30 +21,20 @@ import (
 // bundleOrigin joins with what is in an offline bundle, and with CloudHub alone.
 type bundleOrigin struct {
 	bundle *bundle.Bundle
-	hub    *cloudhub.Client
-}
-
-func newBundleOrigin(b *bundle.Bundle) (*bundleOrigin, error) {
-	hub, err := cloudhub.New(b.CloudCore.Host, b.CloudCore.CertPort, b.Token)
-	if err != nil {
-		return nil, err
-	}
-	return &bundleOrigin{bundle: b, hub: hub}, nil
 }
 
 func (o *bundleOrigin) lookup(context.Context) (*wire.Lookup, error) { return &o.bundle.Lookup, nil }
 
-func (o *bundleOrigin) certificate(ctx context.Context, nodeName string, csrPEM []byte) (*grant, error) {
+// key is the one that the bundle's certificate was signed for.
+func (o *bundleOrigin) key() []byte { return []byte(o.bundle.Key) }
+
+func (o *bundleOrigin) certificate(_ context.Context, nodeName string, _ []byte) (*grant, error) {
 	if now := time.Now(); now.After(o.bundle.Expires) {
-		return nil, errcat.Errorf("BundleExpired", "the bundle's join token expired at %s (this device's clock says %s): get a new bundle from the console",
+		return nil, errcat.Errorf("BundleExpired", "the bundle expired at %s (this device's clock says %s): get a new bundle from the console",
 			o.bundle.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	ca, cert, err := o.hub.Certificate(ctx, nodeName, csrPEM)
-	if err != nil {
-		return nil, err
-	}
-	return &grant{&wire.RedeemResponse{NodeName: nodeName, Certificate: string(cert), CA: string(ca),
-		EdgeCoreConfig: o.bundle.EdgeCoreConfig, CloudCore: o.bundle.CloudCore}, "CloudHub accepted the bundle's token"}, nil
+	return &grant{&wire.RedeemResponse{NodeName: nodeName, Certificate: o.bundle.Certificate, CA: o.bundle.CA,
+		EdgeCoreConfig: o.bundle.EdgeCoreConfig, CloudCore: o.bundle.CloudCore}, "the bundle is in its time"}, nil
 }
 
 func (o *bundleOrigin) edgeCore(_ context.Context, _ *joining, w io.Writer) error {

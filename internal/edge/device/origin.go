@@ -20,7 +20,9 @@ type grant struct {
 type origin interface {
 	// lookup tells who the device will be. It uses nothing up.
 	lookup(ctx context.Context) (*wire.Lookup, error)
-	// certificate gets one for the request.
+	// key is the node's private key; nil when the device makes it.
+	key() []byte
+	// certificate gets one for the request, which is empty for a key of the origin's own.
 	certificate(ctx context.Context, nodeName string, csrPEM []byte) (*grant, error)
 	// edgeCore writes EdgeCore's binary to w.
 	edgeCore(ctx context.Context, r *joining, w io.Writer) error
@@ -34,7 +36,7 @@ type origin interface {
 
 func (o JoinOptions) origin() (origin, error) {
 	if o.Bundle != nil {
-		return newBundleOrigin(o.Bundle)
+		return &bundleOrigin{bundle: o.Bundle}, nil
 	}
 	client, err := console.New(o.Server, o.Pin)
 	if err != nil {
@@ -58,6 +60,8 @@ type consoleOrigin struct {
 func (o *consoleOrigin) lookup(ctx context.Context) (*wire.Lookup, error) {
 	return o.client.Lookup(ctx, o.code)
 }
+
+func (o *consoleOrigin) key() []byte { return nil }
 
 func (o *consoleOrigin) certificate(ctx context.Context, _ string, csrPEM []byte) (*grant, error) {
 	response, err := o.client.Redeem(ctx, o.code, csrPEM)

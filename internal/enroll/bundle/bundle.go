@@ -6,7 +6,8 @@
 //	  README.txt
 //	  edgectl         to run: ./edgectl join --bundle .
 //	  edgecore        where the console has it
-//	  join.json       Offline: who the device will be, and its join token
+//	  join.json       Offline: who the device will be, its key and its certificate;
+//	                  join.json.age instead when sealed with a passphrase
 //	  images/*.tar    container images to import
 //	  SHA256SUMS      of all of the above
 //
@@ -39,6 +40,7 @@ const (
 	FileEdgectl  = "edgectl"
 	FileEdgeCore = "edgecore"
 	FileJoin     = "join.json"
+	FileSealed   = "join.json.age"
 	FileReadme   = "README.txt"
 	FileSums     = "SHA256SUMS"
 	DirImages    = "images"
@@ -50,10 +52,13 @@ var ErrDamaged = errcat.New("BundleDamaged", "the bundle is damaged")
 // Offline is what join.json holds.
 type Offline struct {
 	wire.Lookup
-	// Token is KubeEdge's own: until Expires it lets whoever has it join under any name.
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires"`
-	// EdgeCoreConfig is edgecore.yaml, without the token.
+	// Key and Certificate, in PEM, are the node's own, and CA is KubeEdge's: whoever has
+	// them is the node. The enrollment ends at Expires if no device has come by then.
+	Key         string    `json:"key"`
+	Certificate string    `json:"certificate"`
+	CA          string    `json:"ca"`
+	Expires     time.Time `json:"expires"`
+	// EdgeCoreConfig is edgecore.yaml.
 	EdgeCoreConfig string `json:"edgecoreConfig"`
 }
 
@@ -69,16 +74,24 @@ type Source struct {
 func Directory(nodeName string) string { return "edgeway-" + nodeName }
 
 // Write writes the bundle as a .tar.gz. The node's name has passed enroll's
-// validation, so it cannot lead out of the directory.
-func Write(w io.Writer, join Offline, sources []Source, now time.Time) error {
+// validation, so it cannot lead out of the directory. With a passphrase, who the node
+// is can be read by those who know it only.
+func Write(w io.Writer, join Offline, passphrase string, sources []Source, now time.Time) error {
 	zip := gzip.NewWriter(w)
 	b := &writer{tar: tar.NewWriter(zip), dir: Directory(join.NodeName), now: now}
 	raw, err := json.MarshalIndent(join, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", FileJoin, err)
 	}
-	b.bytes(FileReadme, readme(join, sources), 0o644)
-	b.bytes(FileJoin, append(raw, '\n'), 0o600)
+	b.bytes(FileReadme, readme(join, passphrase != "", sources), 0o644)
+	name, data := FileJoin, append(raw, '\n')
+	if passphrase != "" {
+		name = FileSealed
+		if data, err = seal(data, passphrase); err != nil {
+			return err
+		}
+	}
+	b.bytes(name, data, 0o600)
 	for _, s := range sources {
 		b.file(s)
 	}
@@ -150,8 +163,9 @@ type Bundle struct {
 	Images []string
 }
 
-// Open checks every file of the directory against the checksums and reads it.
-func Open(dir string) (*Bundle, error) {
+// Open checks every file of the directory against the checksums and reads it. It calls
+// passphrase for a sealed bundle only.
+func Open(dir string, passphrase func() (string, error)) (*Bundle, error) {
 	sums, err := readSums(filepath.Join(dir, FileSums))
 	if err != nil {
 		return nil, err
@@ -169,17 +183,38 @@ func Open(dir string) (*Bundle, error) {
 			b.Images = append(b.Images, path)
 		}
 	}
-	if !slices.ContainsFunc(sums, func(s sum) bool { return s.name == FileJoin }) {
-		return nil, fmt.Errorf("%w: %s has no line for %s", ErrDamaged, FileSums, FileJoin)
-	}
-	raw, err := os.ReadFile(filepath.Join(dir, FileJoin))
+	raw, err := readJoin(dir, sums, passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("reading the bundle: %w", err)
+		return nil, err
 	}
 	if err := json.Unmarshal(raw, &b.Offline); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, FileJoin, err)
 	}
 	return b, nil
+}
+
+// readJoin reads join.json, sealed or not.
+func readJoin(dir string, sums []sum, passphrase func() (string, error)) ([]byte, error) {
+	has := func(name string) bool { return slices.ContainsFunc(sums, func(s sum) bool { return s.name == name }) }
+	name := FileJoin
+	switch {
+	case has(FileSealed):
+		name = FileSealed
+	case !has(FileJoin):
+		return nil, fmt.Errorf("%w: %s has no line for %s", ErrDamaged, FileSums, FileJoin)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("reading the bundle: %w", err)
+	}
+	if name == FileJoin {
+		return raw, nil
+	}
+	secret, err := passphrase()
+	if err != nil {
+		return nil, err
+	}
+	return unseal(raw, secret)
 }
 
 type sum struct{ hex, name string }

@@ -20,12 +20,14 @@ func offline() bundle.Offline {
 	return bundle.Offline{
 		Lookup: wire.Lookup{NodeName: "edge-1", NodeIP: "192.168.100.1", Arch: "arm64",
 			CloudCore: wire.CloudCore{Host: "198.18.0.2", WebSocketPort: 31000, CertPort: 31002, TunnelPort: 31004}},
-		Token: "hash.jwt", Expires: time.Date(2026, 11, 1, 13, 0, 0, 0, time.UTC), EdgeCoreConfig: "kind: EdgeCore\n",
+		Key: "its-private-key", Certificate: "its-certificate", CA: "the CA", Expires: time.Date(2026, 11, 1, 13, 0, 0, 0, time.UTC), EdgeCoreConfig: "kind: EdgeCore\n",
 	}
 }
 
 // unpacked writes a bundle and unpacks it with tar(1), as a person does.
-func unpacked(t *testing.T) string {
+func unpacked(t *testing.T) string { return unpackedWith(t, "") }
+
+func unpackedWith(t *testing.T, passphrase string) string {
 	t.Helper()
 	dir := t.TempDir()
 	var sources []bundle.Source
@@ -37,7 +39,7 @@ func unpacked(t *testing.T) string {
 		sources = append(sources, bundle.Source{Name: name, Path: path, Mode: mode})
 	}
 	var archive bytes.Buffer
-	if err := bundle.Write(&archive, offline(), sources, time.Now()); err != nil {
+	if err := bundle.Write(&archive, offline(), passphrase, sources, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	tar := exec.Command("tar", "-xz", "-C", dir)
@@ -50,7 +52,7 @@ func unpacked(t *testing.T) string {
 
 func TestBundleComesBackWhole(t *testing.T) {
 	dir := unpacked(t)
-	b, err := bundle.Open(dir)
+	b, err := bundle.Open(dir, noPassphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,19 +66,59 @@ func TestBundleComesBackWhole(t *testing.T) {
 		t.Errorf("sha256sum finds: %s", out)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "join.json")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("others can read the token: %v, %v", info.Mode(), err)
+		t.Errorf("others can read the key: %v, %v", info.Mode(), err)
 	}
 	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
-	if err != nil || strings.Contains(string(readme), "hash.jwt") {
-		t.Errorf("the README tells the token, or is missing: %v", err)
+	if err != nil || strings.Contains(string(readme), "its-private-key") {
+		t.Errorf("the README tells the key, or is missing: %v", err)
+	}
+}
+
+func noPassphrase() (string, error) { return "", bundle.ErrPassphraseMissing }
+
+// TestSealedBundle: without the passphrase nothing of the node's key can be read.
+func TestSealedBundle(t *testing.T) {
+	const passphrase = "correct horse battery"
+	dir := unpackedWith(t, passphrase)
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if bytes.Contains(raw, []byte("its-private-key")) || bytes.Contains(raw, []byte("its-certificate")) {
+			t.Errorf("%s tells what is sealed", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		passphrase string
+		want       error
+	}{{passphrase, nil}, {"another passphrase", bundle.ErrPassphraseWrong}, {"", bundle.ErrPassphraseMissing}} {
+		b, err := bundle.Open(dir, func() (string, error) { return tc.passphrase, nil })
+		if !errors.Is(err, tc.want) || err == nil && !cmp.Equal(b.Offline, offline()) {
+			t.Errorf("%q: %+v, %v; want %v", tc.passphrase, b, err, tc.want)
+		}
+	}
+	if _, err := bundle.Open(dir, noPassphrase); !errors.Is(err, bundle.ErrPassphraseMissing) {
+		t.Errorf("without a passphrase: %v", err)
+	}
+	// What was sealed with more work than a device can do is refused and not tried.
+	if err := os.WriteFile(filepath.Join(dir, bundle.FileSealed), []byte("age-encryption.org/v1\n-> scrypt c2FsdHNhbHRzYWx0c2FsdA 30\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Open(dir, func() (string, error) { return passphrase, nil }); !errors.Is(err, bundle.ErrDamaged) {
+		t.Errorf("a changed bundle: %v", err)
 	}
 }
 
 func TestDamagedBundleIsRefused(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
-		"changed file":  func(d string) error { return os.WriteFile(filepath.Join(d, "edgecore"), []byte("x"), 0o755) },
-		"missing file":  func(d string) error { return os.Remove(filepath.Join(d, "images", "pause.tar")) },
-		"changed token": func(d string) error { return os.WriteFile(filepath.Join(d, "join.json"), []byte("{}"), 0o600) },
+		"changed file": func(d string) error { return os.WriteFile(filepath.Join(d, "edgecore"), []byte("x"), 0o755) },
+		"missing file": func(d string) error { return os.Remove(filepath.Join(d, "images", "pause.tar")) },
+		"changed key":  func(d string) error { return os.WriteFile(filepath.Join(d, "join.json"), []byte("{}"), 0o600) },
 		"a link instead": func(d string) error {
 			os.Remove(filepath.Join(d, "edgecore"))
 			return os.Symlink("edgectl", filepath.Join(d, "edgecore"))
@@ -94,18 +136,18 @@ func TestDamagedBundleIsRefused(t *testing.T) {
 			if err := damage(dir); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := bundle.Open(dir); !errors.Is(err, bundle.ErrDamaged) {
+			if _, err := bundle.Open(dir, noPassphrase); !errors.Is(err, bundle.ErrDamaged) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	if _, err := bundle.Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "no bundle") {
+	if _, err := bundle.Open(t.TempDir(), noPassphrase); err == nil || !strings.Contains(err.Error(), "no bundle") {
 		t.Errorf("an empty directory gives %v", err)
 	}
 }
 
 func TestBundleWithoutAFileIsNotWritten(t *testing.T) {
-	err := bundle.Write(&bytes.Buffer{}, offline(), []bundle.Source{{Name: "edgectl", Path: "/nonexistent", Mode: 0o755}}, time.Now())
+	err := bundle.Write(&bytes.Buffer{}, offline(), "", []bundle.Source{{Name: "edgectl", Path: "/nonexistent", Mode: 0o755}}, time.Now())
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}

@@ -21,7 +21,7 @@ func FuzzOpen(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		b, err := Open(dir)
+		b, err := Open(dir, func() (string, error) { return "", ErrPassphraseMissing })
 		if err != nil {
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func readme(join Offline, sources []Source) []byte {
+func readme(join Offline, sealed bool, sources []Source) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `Offline bundle for edge node %s (%s, %s)
 
@@ -25,10 +25,20 @@ The device must reach CloudCore at %s: TCP %s.
 	if !slices.ContainsFunc(sources, func(s Source) bool { return s.Name == FileEdgeCore }) {
 		b.WriteString("\nEdgeCore is not in this bundle. Give it with --edgecore FILE.\n")
 	}
-	fmt.Fprintf(&b, `
-join.json holds a join token. Until %s whoever has it can join devices to the
-cluster, under any name. Keep this directory to yourself and delete it after the join.
-`, join.Expires.UTC().Format(time.RFC3339))
+	fmt.Fprintf(&b, "\nUse this bundle by %s. After that, get a new one from the console.\n", join.Expires.UTC().Format(time.RFC3339))
+	if sealed {
+		b.WriteString(`
+The key of this node is sealed with a passphrase. edgectl asks for it, or reads it from
+--passphrase-file or the environment's EDGEWAY_PASSPHRASE.
+Delete this directory after the join.
+`)
+	} else {
+		b.WriteString(`
+join.json holds the key of this node. Whoever has it can join as this node, and as no
+other. Keep this directory to yourself and delete it after the join. If it was lost,
+retire the enrollment in the console.
+`)
+	}
 	return []byte(b.String())
 }
 

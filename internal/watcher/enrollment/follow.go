@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll"
 )
 
 // follow takes the phase on from what the Node shows, and keeps the Node as the
@@ -77,6 +78,10 @@ func (r *Reconciler) silent(e *v1alpha1.EdgeEnrollment) ctrl.Result {
 	signed := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionCertificateIssued)
 	if e.Status.Phase != v1alpha1.PhaseCertificateIssued || signed == nil || signed.Status != metav1.ConditionTrue {
 		return ctrl.Result{}
+	}
+	if waitsForBundle(e) {
+		// Somebody carries it there; that takes as long as it takes.
+		return ctrl.Result{RequeueAfter: max(enroll.ExpiresAt(e).Sub(r.o.Now()), 0)}
 	}
 	if left := signed.LastTransitionTime.Add(silence).Sub(r.o.Now()); left > 0 {
 		return ctrl.Result{RequeueAfter: left}

@@ -125,10 +125,14 @@ func (r *Reconciler) step(ctx context.Context, e *v1alpha1.EdgeEnrollment) (ctrl
 		e.Status.Phase = v1alpha1.PhaseExpired
 		return ctrl.Result{}, r.unexpect(ctx, e)
 	}
+	if r.bundleExpired(e) {
+		return ctrl.Result{}, r.unexpect(ctx, e)
+	}
 	if cloud, err := r.nameOfCloudNode(ctx, e); err != nil || cloud {
 		return ctrl.Result{}, err
 	}
 	r.mint(ctx, e)
+	takeBundle(e)
 	if err := r.expectByToken(ctx, e); err != nil {
 		return ctrl.Result{}, err
 	}

@@ -86,7 +86,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** An offline bundle with a join token of KubeEdge's own */
+        /** An offline bundle with the key and the certificate of its one node */
         post: operations["createBundle"];
         delete?: never;
         options?: never;
@@ -936,6 +936,10 @@ export interface components {
         };
         "BodyStruct { Status string \"json:\\\"status\\\"\" }Body": {
             status: string;
+        };
+        BundleInputBody: {
+            /** @description Seals the key of the node; edgectl asks for it. Nobody keeps it. */
+            passphrase?: string;
         };
         Certificate: {
             /** @description What is wrong with it. */
@@ -2656,7 +2660,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["BundleInputBody"];
+            };
+        };
         responses: {
             /** @description The bundle, .tar.gz */
             200: {

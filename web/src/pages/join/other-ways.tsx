@@ -1,5 +1,6 @@
-import { Alert, Button, Card, CardBody, CardTitle, Content, Stack, StackItem } from '@patternfly/react-core';
+import { Alert, Button, Card, CardBody, CardTitle, Content, Form, FormGroup, FormHelperText, HelperText, HelperTextItem, Stack, StackItem, TextInput } from '@patternfly/react-core';
 import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, data, type Schemas } from '../../api/client';
 import { Copy } from '../../components/copy';
@@ -17,11 +18,15 @@ export function save(file: Blob, name: string) {
   setTimeout(() => URL.revokeObjectURL(link.href), 0);
 }
 
+/** The least length of a passphrase, as the server has it. */
+const minPassphrase = 12;
+
 function usePack(cluster: string, made: Made) {
   return useMutation({
-    mutationFn: async () => {
+    mutationFn: async (passphrase: string) => {
       const path = { cluster, enrollment: made.name };
-      const file = await data(api.POST('/api/v1/clusters/{cluster}/enrollments/{enrollment}/bundle', { params: { path }, parseAs: 'blob' }));
+      const body = passphrase ? { passphrase } : undefined;
+      const file = await data(api.POST('/api/v1/clusters/{cluster}/enrollments/{enrollment}/bundle', { params: { path }, body, parseAs: 'blob' }));
       save(file as unknown as Blob, `edgeway-${made.nodeName}.tar.gz`);
     },
   });
@@ -32,7 +37,7 @@ export function BundleButton({ cluster, made, label }: { cluster: string; made: 
   const pack = usePack(cluster, made);
   return (
     <>
-      <Button variant="link" isInline isLoading={pack.isPending} isDisabled={pack.isPending} onClick={() => pack.mutate()}>
+      <Button variant="link" isInline isLoading={pack.isPending} isDisabled={pack.isPending || pack.isSuccess} onClick={() => pack.mutate('')}>
         {label}
       </Button>
       <InlineError error={pack.error} />
@@ -42,8 +47,10 @@ export function BundleButton({ cluster, made, label }: { cluster: string; made: 
 
 /** For a device that does not reach the console: a bundle to carry there. */
 export function OfflineBundle({ cluster, made }: { cluster: string; made: Made }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const pack = usePack(cluster, made);
+  const [passphrase, setPassphrase] = useState('');
+  const short = passphrase !== '' && passphrase.length < minPassphrase;
   return (
     <Card>
       <CardTitle component="h2">{t('join.bundle.title')}</CardTitle>
@@ -53,7 +60,29 @@ export function OfflineBundle({ cluster, made }: { cluster: string; made: Made }
             <Content component="p">{t('join.bundle.help')}</Content>
           </StackItem>
           <StackItem>
-            <Button variant="secondary" isLoading={pack.isPending} isDisabled={pack.isPending} onClick={() => pack.mutate()}>
+            <Form onSubmit={(e) => e.preventDefault()}>
+              <FormGroup label={t('join.bundle.passphrase')} fieldId="bundle-passphrase">
+                <TextInput
+                  id="bundle-passphrase"
+                  type="password"
+                  autoComplete="new-password"
+                  value={passphrase}
+                  isDisabled={pack.isSuccess}
+                  validated={short ? 'error' : 'default'}
+                  onChange={(_, value) => setPassphrase(value)}
+                />
+                <FormHelperText>
+                  <HelperText>
+                    <HelperTextItem variant={short ? 'error' : 'default'}>
+                      {short ? t('join.bundle.passphraseShort', { least: minPassphrase }) : t('join.bundle.passphraseHelp')}
+                    </HelperTextItem>
+                  </HelperText>
+                </FormHelperText>
+              </FormGroup>
+            </Form>
+          </StackItem>
+          <StackItem>
+            <Button variant="secondary" isLoading={pack.isPending} isDisabled={pack.isPending || pack.isSuccess || short} onClick={() => pack.mutate(passphrase)}>
               {t('join.bundle.download')}
             </Button>
           </StackItem>
@@ -68,7 +97,13 @@ export function OfflineBundle({ cluster, made }: { cluster: string; made: Made }
             </StackItem>
           )}
           <StackItem>
-            <TokenWarning />
+            <Alert
+              component="p"
+              variant="warning"
+              isInline
+              isPlain
+              title={t('join.bundle.warning', { node: made.nodeName, expires: made.expires ? new Date(made.expires).toLocaleString(i18n.language) : '' })}
+            />
           </StackItem>
         </Stack>
       </CardBody>
