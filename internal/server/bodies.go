@@ -15,11 +15,14 @@ const bodyTimeout = 20 * time.Second
 // would also end the requests that answer for longer: it counts on while they do.
 func bodyDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body != nil && r.Body != http.NoBody {
-			control := http.NewResponseController(w)
+		control := http.NewResponseController(w)
+		if r.Body != http.NoBody {
 			_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // every connection of net/http has one
-			r.Body = &timedBody{r.Body, control}
 		}
+		// A request without a body needs this, too: huma sets a deadline before it reads
+		// an optional body. Left on, the deadline ends a longer answer's context, and with
+		// it every later request on the connection.
+		r.Body = &timedBody{r.Body, control}
 		next.ServeHTTP(w, r)
 	})
 }

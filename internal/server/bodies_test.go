@@ -1,19 +1,23 @@
 package server
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/joinhttp"
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
@@ -107,22 +111,53 @@ func TestSlowBodiesAreClosed(t *testing.T) {
 	})
 }
 
-// TestAnAnswerMayTakeLongerThanABody: the deadline of a body that has come is off.
+// TestAnAnswerMayTakeLongerThanABody: the deadline of a body that has come, or of one that
+// may be left out and was, is off. A second request on the connection shows that its
+// context lives.
 func TestAnAnswerMayTakeLongerThanABody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &Server{log: slog.New(slog.DiscardHandler)}
-		srv := s.httpServer()
-		srv.Handler = bodyDeadline(longAnswer{})
-		l := newPipes()
-		go srv.Serve(l)
-		c := l.dial()
-		go io.WriteString(c, "POST / HTTP/1.1\r\nHost: console\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-		answer, err := io.ReadAll(c)
-		if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\n{} still there") {
-			t.Errorf("%q %v", answer, err)
+	mux := http.NewServeMux()
+	huma.Register(humago.New(mux, huma.DefaultConfig("test", "1")), op(http.MethodPost, "/optional", "optional", "A long answer"),
+		func(ctx context.Context, _ *struct {
+			Body *struct{} `required:"false"`
+		}) (*huma.StreamResponse, error) {
+			return &huma.StreamResponse{Body: func(hc huma.Context) { answerLate(ctx, hc.BodyWriter()) }}, nil
+		})
+	mux.HandleFunc("/plain", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err == nil {
+			answerLate(r.Context(), w)
 		}
-		srv.Close()
 	})
+	for name, request := range map[string]string{
+		"a body":                     "POST /plain HTTP/1.1\r\nHost: console\r\nContent-Length: 2\r\n\r\n{}",
+		"no body":                    "POST /plain HTTP/1.1\r\nHost: console\r\nContent-Length: 0\r\n\r\n",
+		"an optional body":           "POST /optional HTTP/1.1\r\nHost: console\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+		"an optional body, left out": "POST /optional HTTP/1.1\r\nHost: console\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &Server{log: slog.New(slog.DiscardHandler)}
+				srv := s.httpServer()
+				srv.Handler = bodyDeadline(mux)
+				l := newPipes()
+				go srv.Serve(l)
+				c := l.dial()
+				defer c.Close()
+				reader := bufio.NewReader(c)
+				for range 2 {
+					go io.WriteString(c, request)
+					answer, err := http.ReadResponse(reader, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					text, err := io.ReadAll(answer.Body)
+					if err != nil || string(text) != "still there" {
+						t.Errorf("%q %v", text, err)
+					}
+				}
+				srv.Close()
+			})
+		})
+	}
 }
 
 func TestAStalledReaderIsDropped(t *testing.T) {
@@ -214,17 +249,12 @@ func TestConnectionsAreLimited(t *testing.T) {
 	}
 }
 
-// longAnswer reads the body and then takes three times as long as a body may.
-type longAnswer struct{}
-
-func (longAnswer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
+// answerLate takes three times as long as a body may.
+func answerLate(ctx context.Context, w io.Writer) {
 	select {
 	case <-time.After(3 * bodyTimeout):
-		fmt.Fprintf(w, "%s still there", body)
-	case <-r.Context().Done():
+		fmt.Fprint(w, "still there")
+	case <-ctx.Done():
+		fmt.Fprint(w, ctx.Err())
 	}
 }
