@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -28,32 +29,46 @@ type Identity struct {
 // RequestIdentity spends the code of an enrollment for an offline bundle, with the
 // caller's right to change the enrollment. The private key is made here and stored
 // nowhere, so a second call for one enrollment fails with ErrNoIdentity. ready, called
-// when the caller's right is known and nothing is spent yet, may call it off.
+// when the caller's right is known and nothing is spent yet, may call it off; it is asked again when the enrollment changed
+// meanwhile.
 func RequestIdentity(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, ready func() error) (*Identity, error) {
-	if err := noIdentity(e); err != nil {
-		return nil, err
-	}
 	key, csr, err := pki.NewRequest(e.Spec.NodeName)
 	if err != nil {
 		return nil, err
 	}
-	base := e.DeepCopy()
-	e.Spec.Bundle = &v1alpha1.BundleRequest{CSR: csr}
-	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
-	if err := user.Patch(ctx, e.DeepCopy(), patch, client.DryRunAll); err != nil {
-		return nil, fmt.Errorf("asking for the bundle's certificate: %w", err)
-	}
-	if err := ready(); err != nil {
+	// edge-watcher writes to a new enrollment, too.
+	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return askIdentity(ctx, user, e.DeepCopy(), csr, ready) }); err != nil {
 		return nil, err
-	}
-	if err := user.Patch(ctx, e, patch); err != nil {
-		return nil, fmt.Errorf("asking for the bundle's certificate: %w", err)
 	}
 	signed, err := awaitIdentity(ctx, user, client.ObjectKeyFromObject(e), csr)
 	if err != nil {
 		return nil, err
 	}
 	return &Identity{Key: key, Certificate: signed.Status.Certificate, CA: signed.Status.CA, Expires: ExpiresAt(signed)}, nil
+}
+
+// askIdentity puts csr into the newest state of the enrollment, unless that state has
+// none to give.
+func askIdentity(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, csr []byte, ready func() error) error {
+	if err := user.Get(ctx, client.ObjectKeyFromObject(e), e); err != nil {
+		return err
+	}
+	if err := noIdentity(e); err != nil {
+		return err
+	}
+	base := e.DeepCopy()
+	e.Spec.Bundle = &v1alpha1.BundleRequest{CSR: csr}
+	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	if err := user.Patch(ctx, e.DeepCopy(), patch, client.DryRunAll); err != nil {
+		return fmt.Errorf("asking for the bundle's certificate: %w", err)
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	if err := user.Patch(ctx, e, patch); err != nil {
+		return fmt.Errorf("asking for the bundle's certificate: %w", err)
+	}
+	return nil
 }
 
 // noIdentity says why there will be none.

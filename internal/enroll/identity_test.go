@@ -63,6 +63,34 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestIdentityOfAChangingEnrollment: edge-watcher's writes to a new enrollment do not fail
+// the request, and a device that used the code meanwhile does.
+func TestIdentityOfAChangingEnrollment(t *testing.T) {
+	sign := func(e *v1alpha1.EdgeEnrollment) {
+		e.Status.CSR, e.Status.Certificate = e.Spec.Bundle.CSR, []byte("CERT")
+	}
+	change := func(t *testing.T, phase v1alpha1.EnrollmentPhase) error {
+		c := signing(t, sign, enrolment("GOOD", nil))
+		changed := false
+		_, err := RequestIdentity(t.Context(), c, fetched(t, c), func() error {
+			if changed {
+				return nil
+			}
+			changed = true
+			e := fetched(t, c)
+			e.Status.Phase = phase
+			return c.Status().Update(t.Context(), e)
+		})
+		return err
+	}
+	if err := change(t, v1alpha1.PhasePending); err != nil {
+		t.Errorf("edge-watcher wrote meanwhile: %v", err)
+	}
+	if err := change(t, v1alpha1.PhaseCertificateIssued); !errors.Is(err, ErrNoIdentity) {
+		t.Errorf("a device was faster: %v", err)
+	}
+}
+
 // TestNoIdentity: what cannot be is said, and what was called off spends nothing.
 func TestNoIdentity(t *testing.T) {
 	for what, status := range map[string]func(*v1alpha1.EdgeEnrollment){
