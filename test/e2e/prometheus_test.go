@@ -26,8 +26,11 @@ import (
 // result, and the histories that edge-watcher reads from it must have values.
 func figuresInPrometheus(t *testing.T) {
 	t.Parallel()
-	address := startPrometheus(t, "worker")
-	eventually(t, 90*time.Second, func() error { return targetsUp(address) })
+	address, targets := startPrometheus(t, "worker")
+	eventually(t, 90*time.Second, func() error {
+		writeTargets(t, targets)
+		return targetsUp(address)
+	})
 	var dashboard struct {
 		Panels []struct {
 			Title   string `json:"title"`
@@ -92,24 +95,35 @@ func historiesFromPrometheus(t *testing.T, address string) {
 	})
 }
 
-// discovered is what Prometheus' discovery of Kubernetes makes of the edge nodes with
-// role node: InternalIP and kubelet port, and the name as a meta label.
-func discovered(t *testing.T) []any {
+// writeTargets writes what Prometheus' discovery of Kubernetes makes of the edge nodes
+// with role node: InternalIP and kubelet port, and the name as a meta label. A Node's port
+// changes with its CloudCore, so discovery is repeated, as Prometheus repeats its own.
+func writeTargets(t *testing.T, file string) {
 	t.Helper()
-	out := mustKubectl(t, "get", "nodes", "-l", "node-role.kubernetes.io/edge", "-o",
-		`jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}:{.status.daemonEndpoints.kubeletEndpoint.Port}{"\n"}{end}`)
 	var groups []any
-	for line := range strings.Lines(out) {
-		name, target, _ := strings.Cut(strings.TrimSpace(line), " ")
+	for name := range edgeNodes {
+		target := mustKubectl(t, "get", "node", name, "-o",
+			`jsonpath={.status.addresses[?(@.type=="InternalIP")].address}:{.status.daemonEndpoints.kubeletEndpoint.Port}`)
 		groups = append(groups, map[string]any{"targets": []any{target}, "labels": map[string]any{"__meta_kubernetes_node_name": name}})
 	}
-	return groups
+	text, err := json.Marshal(groups)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Prometheus reads the file at any time: it must never see half of it.
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // startPrometheus runs it on a host with the documented configuration, but for the
 // discovery of targets, since Debian's Prometheus is built without that of Kubernetes, and
-// for the token, which a pod would have in a file.
-func startPrometheus(t *testing.T, name string) string {
+// for the token, which a pod would have in a file. It returns Prometheus' address and the
+// file that its targets are read from.
+func startPrometheus(t *testing.T, name string) (address, targets string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "prometheus", "scrape.yaml"))
 	if err != nil {
@@ -117,6 +131,9 @@ func startPrometheus(t *testing.T, name string) string {
 	}
 	// The right that metrics-server has is what the configuration asks for.
 	token := strings.TrimSpace(mustKubectl(t, "create", "token", "metrics-server", "--namespace=kube-system"))
+	dir := t.TempDir()
+	targets = filepath.Join(dir, "targets.json")
+	writeTargets(t, targets)
 	var config map[string]any
 	if err := yaml.Unmarshal(raw, &config); err != nil {
 		t.Fatal(err)
@@ -128,14 +145,13 @@ func startPrometheus(t *testing.T, name string) string {
 			t.Fatalf("job %v does not discover nodes", fields["job_name"])
 		}
 		delete(fields, "kubernetes_sd_configs")
-		fields["static_configs"] = discovered(t)
+		fields["file_sd_configs"] = []any{map[string]any{"files": []any{targets}, "refresh_interval": "5s"}}
 		fields["authorization"] = map[string]any{"credentials": token}
 	}
 	text, err := yaml.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -144,8 +160,8 @@ func startPrometheus(t *testing.T, name string) string {
 		if h.Name != name {
 			continue
 		}
-		address := h.Addresses[0] + ":9090"
-		args := append(h.Command[1:len(h.Command):len(h.Command)], "prometheus", "--config.file="+file, "--storage.tsdb.path="+dir, "--web.listen-address="+address)
+		address = h.Addresses[0] + ":9090"
+		args := append(h.Command[1:len(h.Command):len(h.Command)], "prometheus", "--config.file="+file, "--storage.tsdb.path="+dir, "--web.listen-address="+address, "--log.level=warn")
 		cmd := exec.Command(h.Command[0], args...)
 		var log strings.Builder
 		cmd.Stdout, cmd.Stderr = &log, &log
@@ -159,10 +175,10 @@ func startPrometheus(t *testing.T, name string) string {
 				t.Logf("Prometheus' log:\n%s", log.String())
 			}
 		})
-		return "http://" + address
+		return "http://" + address, targets
 	}
 	t.Fatalf("the sandbox has no host %q", name)
-	return ""
+	return "", ""
 }
 
 // targetsUp: three jobs on both edge nodes.
