@@ -13,13 +13,13 @@ import (
 )
 
 // TestBadLink takes a device in over a link with 300 ms of round trip, 2 % of loss in
-// each direction and 256 kbit/s, from an offline bundle as one does at such a place;
+// each direction and 256 kbit/s, from an offline bundle without a passphrase;
 // follows a log without a gap; and gets the node's figures.
 func TestBadLink(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
 	e := enrol(t, c, joinRequest(t, c))
-	dir, line := carry(t, c, e.Name)
+	dir, line := carry(t, c, e.Name, "")
 	setLink(t, spare, "bad", "--delay", "150ms", "--loss", "0.02", "--rate", "256000")
 	t.Cleanup(func() { setLink(t, spare, "good") })
 

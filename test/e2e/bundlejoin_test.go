@@ -27,7 +27,7 @@ func TestBundleJoin(t *testing.T) {
 
 	next := time.Now()
 	enrolment := enrol(t, c, request)
-	dir, line := carry(t, c, enrolment.Name)
+	dir, line := carry(t, c, enrolment.Name, bundlePassphrase)
 	if out := onHost(t, spare, "cd "+dir+" && "+line+" 2>&1 </dev/null || true"); !strings.Contains(out, "sealed with a passphrase") {
 		t.Errorf("without the passphrase: %s", out)
 	}
@@ -85,11 +85,16 @@ func closeAllBut(t *testing.T, cloudCore map[string]any) {
 	}
 }
 
-// carry downloads the bundle and unpacks it, as a person does with a USB stick. It
-// returns the directory and the line that the README tells to run in it.
-func carry(t *testing.T, c console, enrolment string) (dir, line string) {
+// carry downloads the bundle, sealed unless the passphrase is empty, and unpacks it, as a
+// person does with a USB stick. It returns the directory and the line that the README
+// tells to run in it.
+func carry(t *testing.T, c console, enrolment, passphrase string) (dir, line string) {
 	t.Helper()
-	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", map[string]any{"passphrase": bundlePassphrase})
+	var body any
+	if passphrase != "" {
+		body = map[string]any{"passphrase": passphrase}
+	}
+	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", body)
 	if err != nil {
 		t.Fatal(err)
 	}
