@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/edgeway-io/edgeway/internal/edge/paths"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // logged writes lines into EdgeCore's log.
@@ -90,6 +92,42 @@ func TestPIDFileWhereRunIsReadOnly(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestLockedFileWithoutAProcessID: no signal goes to a number that no supervisor wrote.
+func TestLockedFileWithoutAProcessID(t *testing.T) {
+	for text, fails := range map[string]bool{"": false, "-1\n": true, "0\n": true, "12": true, "4294967295\n": true, "x\n": true, strings.Repeat("1", 40): true} {
+		at := paths.Layout{Root: t.TempDir()}
+		f, err := takePIDFile(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f.Name(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := &supervised{at: at}
+		pid, err := s.pid()
+		if pid != 0 || (err != nil) != fails || err != nil && (errcat.Code(err) != "ServiceFailed" || !strings.Contains(err.Error(), f.Name())) {
+			t.Errorf("%q: process %d, %v", text, pid, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// FuzzPID: what is taken for a process id is one that can be signaled alone, and the
+// file holds what the supervisor writes for it.
+func FuzzPID(f *testing.F) {
+	for _, text := range []string{"1\n", "4194304\n", "", "\n", "0\n", "-1\n", "+7\n", "007\n", " 7\n", "7", "7\n\n", "4294967297\n", "0x10\n", "1_0\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		pid, ok := parsePID(text)
+		if ok && (pid < 1 || pid > math.MaxInt32 || fmt.Sprintf("%d\n", pid) != text) {
+			t.Errorf("%q is taken for process %d", text, pid)
+		}
+	})
 }
 
 func TestUnitsNameTheProgramsPlace(t *testing.T) {

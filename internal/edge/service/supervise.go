@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -97,7 +96,7 @@ func lockPIDFile(f *os.File) (*os.File, error) {
 		err = f.Truncate(0)
 	}
 	if err == nil {
-		_, err = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+		_, err = f.WriteString(formatPID(os.Getpid()))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("taking %s: %w", f.Name(), err), f.Close())

@@ -157,13 +157,25 @@ func (s *supervised) pidIn(place string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the supervisor's process id: %w", err)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		// Locked but not written yet: it is coming up.
-		return 0, nil
+	if len(raw) == 0 {
+		return 0, nil // locked but not written yet: it is coming up
+	}
+	pid, ok := parsePID(string(raw))
+	if !ok {
+		return 0, errcat.Errorf("ServiceFailed", "%s is locked and holds %q, which is no process id: end the process that fuser %s shows, and try again", f.Name(), raw, f.Name())
 	}
 	return pid, nil
 }
+
+// parsePID takes what formatPID writes and nothing else. Signals go to the number: a
+// negative one would be every process, and one beyond 31 bits may be any.
+func parsePID(text string) (pid int, ok bool) {
+	n, err := strconv.ParseInt(strings.TrimSuffix(text, "\n"), 10, 32)
+	pid = int(n)
+	return pid, err == nil && pid > 0 && formatPID(pid) == text
+}
+
+func formatPID(pid int) string { return strconv.Itoa(pid) + "\n" }
 
 func (s *supervised) Log(_ context.Context, w io.Writer, part Part) error {
 	return tail(s.at.At(paths.Log), w, part)
