@@ -110,14 +110,22 @@ func (f Facts) cloudHub(ctx context.Context, padding int) (ca []byte, date time.
 		return nil, date, fmt.Errorf("asking CloudHub: %w", err)
 	}
 	defer res.Body.Close()
-	if date, err = http.ParseTime(res.Header.Get("Date")); err != nil {
-		return nil, date, fmt.Errorf("CloudHub's answer carries no date: %w", err)
-	}
+	return readHub(res)
+}
+
+// readHub reads an answer of what may be CloudHub.
+func readHub(res *http.Response) (ca []byte, date time.Time, err error) {
 	if res.StatusCode != http.StatusOK {
-		return nil, date, errcat.Errorf("CloudHubAnswer", "CloudHub answered %s", res.Status)
+		return nil, date, errcat.Errorf("CloudHubAnswer", "CloudHub answered %q", res.Status)
 	}
-	if ca, err = io.ReadAll(io.LimitReader(res.Body, maxCA)); err != nil {
-		return nil, date, fmt.Errorf("reading CloudHub's answer: %w", err)
+	if date, err = http.ParseTime(res.Header.Get("Date")); err != nil {
+		return nil, time.Time{}, errcat.Errorf("CloudHubAnswer", "header Date of CloudHub's answer is no time: %w", err)
+	}
+	if ca, err = io.ReadAll(io.LimitReader(res.Body, maxCA+1)); err != nil {
+		return nil, time.Time{}, fmt.Errorf("reading CloudHub's answer: %w", err)
+	}
+	if len(ca) > maxCA {
+		return nil, time.Time{}, errcat.Errorf("CloudHubAnswer", "CloudHub's answer is larger than %d bytes, so it is no certificate", maxCA)
 	}
 	return ca, date, nil
 }

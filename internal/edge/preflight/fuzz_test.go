@@ -1,11 +1,18 @@
 package preflight
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // addCorpus gives the fuzzer the corpus' files of one name.
@@ -35,6 +42,36 @@ func FuzzMounts(f *testing.F) {
 			if _, ok := mountOf([]mount{m}, m.At); !ok && m.At != "." {
 				t.Errorf("%+v does not hold its own mount point", m)
 			}
+		}
+	})
+}
+
+// FuzzCloudHub: an answer is refused with the code that says so, or it is a whole one
+// with a time that can be written and read again.
+func FuzzCloudHub(f *testing.F) {
+	const date = "Tue, 10 Nov 2026 23:00:00 GMT"
+	for _, seed := range []struct {
+		status int
+		date   string
+		body   string
+	}{
+		{200, date, "0\x82\x01\n"}, {200, "", "ca"}, {200, "Tuesday, 10-Nov-26 23:00:00 UTC", "ca"}, {200, "Tue Nov 10 23:00:00 2026", ""},
+		{200, "Thu, 01 Jan 1970 00:00:00 GMT", "<html>"}, {200, date, strings.Repeat("x", maxCA+1)}, {404, date, "404 page not found"}, {502, "", ""}, {302, date, ""},
+	} {
+		f.Add(seed.status, seed.date, []byte(seed.body))
+	}
+	f.Fuzz(func(t *testing.T, status int, date string, body []byte) {
+		res := &http.Response{StatusCode: status, Status: strconv.Itoa(status), Header: http.Header{"Date": {date}}, Body: io.NopCloser(bytes.NewReader(body))}
+		ca, when, err := readHub(res)
+		if err != nil {
+			if errcat.Code(err) != "CloudHubAnswer" || ca != nil || !when.IsZero() {
+				t.Errorf("%v with %d bytes of %s", err, len(ca), when)
+			}
+			return
+		}
+		again, err := http.ParseTime(when.UTC().Format(http.TimeFormat))
+		if status != http.StatusOK || !bytes.Equal(ca, body) || len(ca) > maxCA || err != nil || !again.Equal(when) {
+			t.Errorf("status %d, date %q, %d bytes: %d bytes of %s, %v", status, date, len(body), len(ca), when, err)
 		}
 	})
 }
