@@ -39,6 +39,8 @@ type Client struct {
 
 var pinPattern = regexp.MustCompile(`^sha256//[A-Za-z0-9+/]{43}=$`)
 
+var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 // New makes a client. server is https://HOST[:PORT][/PATH] (plain http only to
 // loopback); pin is "sha256//BASE64" of the server's public key, or empty to
 // trust the device's certificate authorities.
@@ -105,7 +107,20 @@ func (c *Client) Lookup(ctx context.Context, code string) (*wire.Lookup, error) 
 // Redeem uses the code up.
 func (c *Client) Redeem(ctx context.Context, code string, csrPEM []byte) (*wire.RedeemResponse, error) {
 	var out wire.RedeemResponse
-	return &out, c.post(ctx, wire.PathRedeem, wire.RedeemRequest{Code: code, CSR: string(csrPEM)}, &out)
+	if err := c.post(ctx, wire.PathRedeem, wire.RedeemRequest{Code: code, CSR: string(csrPEM)}, &out); err != nil {
+		return nil, err
+	}
+	for _, part := range []struct{ name, value string }{
+		{"certificate", out.Certificate}, {"ca", out.CA}, {"edgecoreConfig", out.EdgeCoreConfig}, {"statusToken", out.StatusToken},
+	} {
+		if strings.TrimSpace(part.value) == "" {
+			return nil, errcat.Errorf("ConsoleAnswer", "field %s of the console's answer is empty", part.name)
+		}
+	}
+	if d := out.EdgeCore; d != nil && !sha256Pattern.MatchString(d.SHA256) {
+		return nil, errcat.Errorf("ConsoleAnswer", "field edgecore.sha256 of the console's answer is %q, which is no SHA-256 in hex", d.SHA256)
+	}
+	return &out, nil
 }
 
 // Report tells the console why the device does not join.

@@ -1,16 +1,20 @@
 package console
 
 import (
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/edgeway-io/edgeway/internal/enroll/wire"
+	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
 // TestErrorsNameWhatTheyMakeProbable asks real servers with real faults.
@@ -92,14 +96,62 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
+// FuzzRedeem: the device gets all that it needs to join, as the console sent it, or an
+// error with a code.
+func FuzzRedeem(f *testing.F) {
+	whole := `{"nodeName":"edge-1","certificate":"-----BEGIN CERTIFICATE-----","ca":"-----BEGIN CERTIFICATE-----","edgecoreConfig":"kind: EdgeCore\n",` +
+		`"edgecore":{"url":"/join/edgecore/amd64","sha256":"` + strings.Repeat("0a", 32) + `"},"statusToken":"t","cloudCore":{"host":"h","certPort":1},"hints":["x"]}`
+	for _, body := range []string{whole, strings.Replace(whole, `"ca"`, `"c"`, 1), strings.Replace(whole, "0a", "0G", 1), strings.Replace(whole, `"t"`, `" "`, 1),
+		`{"code":"CodeUsed","message":"m","remedy":"r"}`, `{}`, `null`, `[]`, `<html>`, `{"edgecore":{}}`, whole[:100], ``} {
+		f.Add(200, body)
+		f.Add(403, body)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		status = int(uint(status)%500) + 100
+		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{status, body}}}
+		got, err := c.Redeem(t.Context(), "code", nil)
+		if err != nil {
+			var told *wire.Error
+			if got != nil || !errors.As(err, &told) && errcat.Code(err) != "ConsoleAnswer" {
+				t.Errorf("%d %q: %v beside %v (%s)", status, body, got, err, errcat.Code(err))
+			}
+			return
+		}
+		if status != http.StatusOK || got.Certificate == "" || got.CA == "" || got.EdgeCoreConfig == "" || got.StatusToken == "" {
+			t.Fatalf("%d %q is taken for %+v", status, body, got)
+		}
+		again, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.http.Transport = answer{http.StatusOK, string(again)}
+		if same, err := c.Redeem(t.Context(), "code", nil); err != nil || !reflect.DeepEqual(same, got) {
+			t.Errorf("%q becomes %+v, %v", again, same, err)
+		}
+	})
+}
+
+// TestRedeemNamesWhatIsMissing in an answer that is not whole.
+func TestRedeemNamesWhatIsMissing(t *testing.T) {
+	for field, body := range map[string]string{
+		"field certificate ":     `{}`,
+		"field ca ":              `{"certificate":"c"}`,
+		"field edgecoreConfig ":  `{"certificate":"c","ca":"c"}`,
+		"field statusToken ":     `{"certificate":"c","ca":"c","edgecoreConfig":"e"}`,
+		"field edgecore.sha256 ": `{"certificate":"c","ca":"c","edgecoreConfig":"e","statusToken":"t","edgecore":{"url":"/a","sha256":"12"}}`,
+	} {
+		c := &Client{base: "https://console.test", http: &http.Client{Transport: answer{http.StatusOK, body}}}
+		if _, err := c.Redeem(t.Context(), "code", nil); err == nil || !strings.Contains(err.Error(), field) || errcat.Code(err) != "ConsoleAnswer" {
+			t.Errorf("%s: %v does not name %q", body, err, field)
+		}
+	}
+}
+
 type answer struct {
 	status int
 	body   string
 }
 
 func (a answer) RoundTrip(*http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	w.WriteHeader(a.status)
-	_, err := w.WriteString(a.body)
-	return w.Result(), err
+	return &http.Response{StatusCode: a.status, Status: strconv.Itoa(a.status), Body: io.NopCloser(strings.NewReader(a.body))}, nil
 }
