@@ -72,7 +72,7 @@ func TestErrorsHaveRemedyAndCode(t *testing.T) {
 		says []string
 	}{
 		{fmt.Errorf("node c %w", nodework.ErrCloudNode), []string{"edgeway: node c is a cloud node\n", "  → choose an edge node\n", "  (Invalid)\n"}},
-		{runtime.ErrNotEnabled, []string{"  → Enable KubeEdge first.\n", "  (NotEnabled)\n"}},
+		{runtime.ErrNotEnabled, []string{"  → Enable KubeEdge first, on its page in the console or with edgeway enable.\n", "  (NotEnabled)\n"}},
 		{usage(errors.New("--tail x")), []string{"--tail x\n  → see 'edgeway --help'\n  (Usage)\n"}},
 		{fmt.Errorf("read the node: %w", unknown), []string{"HTTP status 502 came without a reason", "(get nodes edge-1)", "  (ClusterUnreachable)\n"}},
 	} {

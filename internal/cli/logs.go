@@ -74,7 +74,7 @@ func (o *logsOptions) options(now time.Time) (observe.LogOptions, error) {
 	case o.since > 0 && o.sinceTime != "":
 		return out, usage(errors.New("--since and --since-time: give one of them"))
 	case o.follow && o.previous:
-		return out, usage(errors.New("--follow and --previous: a container's last life goes on no more; leave one out"))
+		return out, usage(errors.New("--follow and --previous: a previous container has ended, so there is nothing to follow; leave one out"))
 	case o.container != "" && o.all:
 		return out, usage(fmt.Errorf("--container %s and --all-containers: give one of them", o.container))
 	}
@@ -105,7 +105,7 @@ func (o *logsOptions) pick(args []string) (observe.LogPick, error) {
 		return p, usage(fmt.Errorf("arguments %q: give one pod, or KIND/NAME, or --selector", args))
 	}
 	if _, err := labels.Parse(o.selector); err != nil {
-		return p, usage(fmt.Errorf("--selector %q: %w", o.selector, err))
+		return p, usage(fmt.Errorf("--selector %q: %w; write it like app=web,tier!=db", o.selector, err))
 	}
 	if len(args) == 1 {
 		p.Pod, p.Workload = podOrWorkload(args[0])

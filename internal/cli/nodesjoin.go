@@ -205,17 +205,14 @@ func (o *joinOptions) fromCluster(ctx context.Context, c nodework.Clients, r *ru
 		taken := enroll.TakenAddresses(ctx, c.Objects)
 		a, err := enroll.SuggestAddress(enroll.AddressPool, func(a netip.Addr) bool { return taken[a] })
 		if err != nil {
-			return "", usage(fmt.Errorf("--ip is empty, and %w", err))
+			return "", fmt.Errorf("--ip is empty: %w", err)
 		}
 		o.request.NodeIP = a.String()
 	}
 	if !o.keadm {
 		return "", nil
 	}
-	if version, err = status.Settings.DeviceVersion(); err != nil {
-		return "", usage(err)
-	}
-	return version, nil
+	return status.Settings.DeviceVersion()
 }
 
 // command writes what to run on the device.

@@ -56,7 +56,7 @@ func usedContext(config *api.Config) (string, error) {
 	}
 	context := config.Contexts[name]
 	if config.Clusters[context.Cluster] == nil || config.AuthInfos[context.AuthInfo] == nil {
-		return "", fmt.Errorf("%w: context %q names a cluster or user that it lacks: add them with --flatten", ErrRefused, name)
+		return "", fmt.Errorf("%w: context %q names a cluster or user that it lacks: store what kubectl config view --raw --minify --flatten prints", ErrRefused, name)
 	}
 	return name, nil
 }

@@ -173,3 +173,27 @@ func TestEveryCodeIsUsed(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleCodesAreTranslated: what the REST API answers with, the console shows in the
+// user's language, for which the catalog must know it as an answer.
+func TestConsoleCodesAreTranslated(t *testing.T) {
+	found := 0
+	for _, file := range parse(t, "../server") {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || nameOf(call.Fun) != "fail" || len(call.Args) < 2 {
+				return true
+			}
+			if code, ok := literal(call.Args[1]); ok {
+				found++
+				if e, known := errcat.Find(code); !known || e.Status == 0 {
+					t.Errorf("%s: the catalog has no status for %s, so the console has no translation of it", files.Position(call.Pos()), code)
+				}
+			}
+			return true
+		})
+	}
+	if found < 30 {
+		t.Errorf("only %d answers were found", found)
+	}
+}

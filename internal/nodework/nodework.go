@@ -28,7 +28,7 @@ var (
 	// ErrCloudNode is wrapped when the node has no edge label: nothing here touches one.
 	ErrCloudNode = errcat.New("Invalid", "is a cloud node").At("node").Fix("choose an edge node")
 	// ErrPodsLeft is wrapped when pods are still on the node after the deadline.
-	ErrPodsLeft = errcat.New("DrainTimeout", "pods are still on the node").Fix("end the pods, or force it")
+	ErrPodsLeft = errcat.New("DrainTimeout", "pods are still on the node").Fix("end these pods, or try again with a longer timeout or with force")
 	// ErrStalled is wrapped when edge-watcher has not retired a node in time.
 	ErrStalled = errcat.New("LeaveStalled", "has not left in time").Fix("remove what keeps it, then retire the node again")
 	// ErrCalledOff is wrapped when a retirement is given up by setting another state.

@@ -48,7 +48,7 @@ func checkReaders(pods []corev1.Pod) []settings.Problem {
 				out = append(out, settings.Problem{
 					Field: "cluster.apiserver", Code: "KubeletCertificateVerified", Warning: true,
 					Message: "kube-apiserver verifies kubelets' certificates, and CloudStream's does not carry the edge nodes' addresses",
-					Remedy:  "remove --kubelet-certificate-authority from kube-apiserver, or logs and exec of edge nodes will fail",
+					Remedy:  "start kube-apiserver without --kubelet-certificate-authority, or logs and exec of edge nodes will fail",
 				})
 			case c.Name == "metrics-server" && !hasFlag(flags, "--kubelet-insecure-tls"):
 				out = append(out, settings.Problem{

@@ -79,7 +79,10 @@ func (c *common) join() *cobra.Command {
 	cmd.Flags().StringVar(&o.Wait, "wait", "Ready", "phase to wait for: Registered, Ready, TunnelUp or Verified")
 	cmd.Flags().DurationVar(&o.Timeout, "timeout", 3*time.Minute, "how long to wait; a node that has not registered by then is undone")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if (f.server == "") == (bundleDir == "") {
+		if f.server != "" && bundleDir != "" {
+			return fmt.Errorf("%w: --server %q and --bundle %q: give one of them", errUsage, f.server, bundleDir)
+		}
+		if f.server == "" && bundleDir == "" {
 			return fmt.Errorf("%w: give the console's address with --server, or an offline bundle's directory with --bundle", errUsage)
 		}
 		if !device.ValidWait(o.Wait) {

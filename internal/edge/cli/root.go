@@ -50,12 +50,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	syscall.Umask(mask)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cmd := root()
+	cmd := NewRoot()
 	cmd.SetArgs(args)
 	cmd.SetIn(stdin)
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
-	err := cmd.ExecuteContext(ctx)
+	ran, err := cmd.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -66,6 +66,9 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	code, remedy := explain(err)
 	if remedy != "" {
 		fmt.Fprintln(stderr, "  →", remedy)
+	}
+	if errors.Is(err, errUsage) {
+		fmt.Fprintf(stderr, "  → see '%s --help'\n", ran.CommandPath())
 	}
 	fmt.Fprintf(stderr, "  (%s)\n", code)
 	return exitCode(err)
@@ -98,7 +101,8 @@ type common struct {
 	cmd  *cobra.Command
 }
 
-func root() *cobra.Command {
+// NewRoot is the command "edgectl".
+func NewRoot() *cobra.Command {
 	c := &common{}
 	cmd := &cobra.Command{
 		Use:           "edgectl",
