@@ -4,7 +4,7 @@ import { useState, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, ApiError, data, type Problem, type Schemas } from '../../api/client';
 import { kubeEdgeDefaultsQuery } from '../../api/queries';
-import { InlineError, Loaded } from '../../components/states';
+import { Empty, InlineError, Loaded } from '../../components/states';
 import { get, groups, set, withServiceType, type Field, type ServiceType, type Settings } from './fields';
 import { Review } from './review';
 
@@ -18,11 +18,34 @@ interface Props {
   onStarted: (o: State) => void;
 }
 
-/** The form of both parameter tables. */
+/**
+ * The form of both parameter tables: with the settings in force, or with the defaults where
+ * there are none or they cannot be read. Who may not replace them sees no defaults, which
+ * would look like the settings in force.
+ */
 export function SettingsForm(props: Props) {
-  const defaults = useQuery(kubeEdgeDefaultsQuery(props.cluster, 'NodePort', props.current === undefined));
-  if (props.current?.settings) return <Editor {...props} initial={props.current.settings} hints={[]} />;
-  return <Loaded query={defaults}>{(d) => <Editor {...props} initial={d.settings} hints={d.problems} />}</Loaded>;
+  const { t } = useTranslation();
+  const { current, admin } = props;
+  const fromDefaults = current === undefined || (current.unreadable !== undefined && admin);
+  const defaults = useQuery(kubeEdgeDefaultsQuery(props.cluster, 'NodePort', fromDefaults && !current?.settings));
+  if (current?.settings) return <Editor {...props} initial={current.settings} hints={[]} />;
+  if (current && !current.unreadable) return <Empty title={t('settings.none')} body={t('settings.noneBody')} />;
+  return (
+    <>
+      {current && (
+        <Alert component="p" variant="warning" isInline title={t('settings.unreadable')}>
+          {current.unreadable}
+          {admin && (
+            <>
+              <br />
+              {t('settings.replaces')}
+            </>
+          )}
+        </Alert>
+      )}
+      {fromDefaults && <Loaded query={defaults}>{(d) => <Editor {...props} initial={d.settings} hints={d.problems} />}</Loaded>}
+    </>
+  );
 }
 
 function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & { initial: Settings; hints: Problem[] }) {
@@ -44,6 +67,8 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
     setSettings(from && to ? withServiceType(settings, from, to) : set(settings, path, value));
   };
   const changed = JSON.stringify(settings) !== JSON.stringify(initial);
+  // Defaults that take the place of settings which cannot be read are a change as they are.
+  const same = current?.settings !== undefined && !changed;
   const shown = new Set(groups.flatMap((g) => g.fields.map((f) => f.path)));
   const elsewhere = problems.filter((p) => !shown.has(p.field));
   return (
@@ -90,7 +115,7 @@ function Editor({ cluster, admin, current, initial, hints, onStarted }: Props & 
       {plan.data && problems.some((p) => !p.warning) && <Alert component="p" variant="danger" isInline title={t('settings.refused')} role="alert" />}
       {admin && (
         <ActionGroup>
-          <Button type="submit" isLoading={plan.isPending} isDisabled={plan.isPending || (current !== undefined && !changed)}>
+          <Button type="submit" isLoading={plan.isPending} isDisabled={plan.isPending || same}>
             {current ? t('settings.review') : t('settings.reviewEnable')}
           </Button>
           {current && changed && (

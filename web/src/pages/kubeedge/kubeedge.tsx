@@ -119,7 +119,7 @@ function Body({ cluster, view, admin, known }: { cluster: string; view: View; ad
                 </GridItem>
               </Grid>
             )}
-            {tab === 'settings' && (view.settings || view.unreadable) && <SettingsForm key={view.revision} cluster={cluster} admin={admin && !running} current={view} onStarted={start} />}
+            {tab === 'settings' && <SettingsForm key={view.revision} cluster={cluster} admin={admin && !running} current={view} onStarted={start} />}
             {tab === 'firewall' && <Firewall cluster={cluster} view={view} admin={admin} />}
           </PageSection>
         </>
