@@ -57,6 +57,9 @@ const (
 	// ConditionPodPathBypassed: the pod network forwards packets past netfilter, where
 	// neither routes nor the stream guard see them.
 	ConditionPodPathBypassed = "PodPathBypassed"
+	// ConditionReportUnusable: the CloudNodeRoutes of a cloud node cannot be read, or names
+	// what is no address. All other reports count.
+	ConditionReportUnusable = "ReportUnusable"
 	// ConditionOperatorMissing: cloud nodes have no running operator. What their
 	// CloudNodeRoutes say is from the past.
 	ConditionOperatorMissing = "OperatorMissing"

@@ -183,7 +183,8 @@ type CloudNodeRoutes struct {
 
 	Status CloudNodeRoutesStatus `json:"status,omitempty"`
 
-	// Undecodable says why the status is empty although the API server has one.
+	// Undecodable says why the status has nothing but addresses although the API server
+	// has more.
 	Undecodable string `json:"-"`
 }
 
@@ -208,6 +209,8 @@ type CloudNodeRoutesStatus struct {
 	// Addresses are the cloud node's own.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:items:Pattern=`^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$`
 	Addresses []string `json:"addresses,omitempty"`
 	// Counters of packets, read from the kernel once a minute.
 	// +optional

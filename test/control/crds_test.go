@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -127,6 +128,9 @@ func TestAnOperatorWritesItsOwnReportOnly(t *testing.T) {
 	t.Cleanup(func() { _ = admin.Delete(t.Context(), own) })
 	if err := report(own); err != nil {
 		t.Errorf("the operator may not write its own report: %v", err)
+	}
+	if err := operator.Status().Patch(t.Context(), own, client.RawPatch(types.MergePatchType, []byte(`{"status":{"addresses":["10.0.0.300"]}}`))); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "addresses") {
+		t.Errorf("a report with what is no address: %v, want a refusal that names addresses", err)
 	}
 	for what, err := range map[string]error{
 		"create another node's report": operator.Create(t.Context(), &v1alpha1.CloudNodeRoutes{ObjectMeta: metav1.ObjectMeta{Name: "cloud-3"}}),
