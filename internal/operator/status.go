@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -64,14 +66,23 @@ func (w *statusWriter) write(ctx context.Context) error {
 		}
 		stored = created
 	}
-	if equality.Semantic.DeepEqual(stored.Status, want) {
+	if stored.Undecodable == "" && equality.Semantic.DeepEqual(stored.Status, want) {
 		return nil
 	}
 	next := stored.DeepCopy()
-	next.Status = want
+	next.Status, next.Undecodable = want, ""
 	// Only this operator writes the object, so what somebody else put there is
 	// overwritten rather than merged.
-	if err := w.client.Status().Patch(ctx, next, client.MergeFrom(stored)); err != nil {
+	patch := client.MergeFrom(stored)
+	if stored.Undecodable != "" {
+		w.log.Warn("the stored CloudNodeRoutes cannot be read and is written anew", "error", stored.Undecodable)
+		replace, err := replaceStatus(want)
+		if err != nil {
+			return err
+		}
+		patch = replace
+	}
+	if err := w.client.Status().Patch(ctx, next, patch); err != nil {
 		if apierrors.IsNotFound(err) {
 			w.report.seen(w.report.node, nil)
 		}
@@ -79,6 +90,16 @@ func (w *statusWriter) write(ctx context.Context) error {
 	}
 	w.report.seen(next.Name, next)
 	return nil
+}
+
+// replaceStatus puts a status in place of a stored one that cannot be read: a merge would
+// keep the fields at fault.
+func replaceStatus(want v1alpha1.CloudNodeRoutesStatus) (client.Patch, error) {
+	body, err := json.Marshal([]map[string]any{{"op": "add", "path": "/status", "value": want}})
+	if err != nil {
+		return nil, fmt.Errorf("encode the status of CloudNodeRoutes: %w", err)
+	}
+	return client.RawPatch(types.JSONPatchType, body), nil
 }
 
 func (w *statusWriter) create(ctx context.Context) (*v1alpha1.CloudNodeRoutes, error) {

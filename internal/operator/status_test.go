@@ -113,6 +113,40 @@ func TestRestartKeepsWhatWasStored(t *testing.T) {
 	}
 }
 
+// TestAnUnreadableReportIsWrittenAnew: what another version or somebody else left in it does
+// not stay, and is put right although nothing else changed.
+func TestAnUnreadableReportIsWrittenAnew(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	before := &v1alpha1.CloudNodeRoutes{
+		ObjectMeta: metav1.ObjectMeta{Name: "cloud-1"},
+		// Fields that the operator has nothing to put in place of.
+		Status: v1alpha1.CloudNodeRoutesStatus{DriftRepaired: 7, Counters: &v1alpha1.CloudNodeCounters{Guarded: 9}, LastError: "e"},
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(before).WithStatusSubresource(before).Build()
+	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
+	w := &statusWriter{log: slog.New(slog.DiscardHandler), client: c, report: r}
+	r.addresses([]netip.Addr{netip.MustParseAddr("10.0.0.1")})
+	r.applied("nftables", "hash", netrules.Plan{Count: 2}, netrules.Result{Written: true}, true)
+	r.seen("cloud-1", &v1alpha1.CloudNodeRoutes{ObjectMeta: before.ObjectMeta, Undecodable: "why"})
+	if err := w.write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got v1alpha1.CloudNodeRoutes
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(before), &got); err != nil {
+		t.Fatal(err)
+	}
+	want, stored := r.snapshot()
+	if diff := cmp.Diff(want, got.Status); diff != "" {
+		t.Errorf("the report is (-want +got):\n%s", diff)
+	}
+	if stored.Undecodable != "" {
+		t.Error("the report still counts as unreadable after it was written")
+	}
+}
+
 func TestUnfilteredBridgesAreReported(t *testing.T) {
 	r := newReport("cloud-1", func(netip.Addr) (bool, error) { return true, nil })
 	plan := netrules.Plan{Rules: netrules.Rules{Guard: netrules.Guard{Enabled: true}}}

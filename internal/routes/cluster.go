@@ -16,6 +16,8 @@ type ClusterFacts struct {
 	APIServers []netip.Addr
 	// Reported are the addresses that the operator of a cloud node reports, by node.
 	Reported map[string][]netip.Addr
+	// Unusable says of a cloud node what is wrong with its operator's report.
+	Unusable map[string]string
 	// Running says of every node that an operator is scheduled to whether it is ready.
 	Running map[string]bool
 	// Cilium is the configuration of Cilium's agent; nil when Cilium is not there.
@@ -25,7 +27,7 @@ type ClusterFacts struct {
 // ClusterNotes judge the cluster: what keeps requests from any edge node.
 func ClusterNotes(f ClusterFacts) []Note {
 	var notes []Note
-	for _, check := range []func(ClusterFacts) (Note, bool){controlPlaneElsewhere, operatorMissing, podPathBypassed} {
+	for _, check := range []func(ClusterFacts) (Note, bool){controlPlaneElsewhere, operatorMissing, podPathBypassed, reportUnusable} {
 		if note, found := check(f); found {
 			notes = append(notes, note)
 		}
@@ -91,6 +93,29 @@ func podPathBypassed(f ClusterFacts) (Note, bool) {
 	return Note{v1alpha1.ConditionPodPathBypassed,
 		"Cilium's BPF host routing forwards the packets of pods past netfilter: metrics-server and Prometheus in pods do not reach edge nodes, " +
 			"and the stream guard does not see pods. Set Cilium's enable-host-legacy-routing to true (Helm value bpf.hostLegacyRouting)."}, true
+}
+
+// reportUnusable finds reports of cloud nodes that cannot be read, or only in part.
+func reportUnusable(f ClusterFacts) (Note, bool) {
+	if len(f.Unusable) == 0 {
+		return Note{}, false
+	}
+	var parts []string
+	for _, node := range slices.Sorted(maps.Keys(f.Unusable)) {
+		parts = append(parts, UnusableReport(node, f.Unusable[node]))
+	}
+	const most = 3 // of messages, as of names in nameSome
+	message := strings.Join(parts[:min(len(parts), most)], " ")
+	if len(parts) > most {
+		message += fmt.Sprintf(" So it is with %d more.", len(parts)-most)
+	}
+	return Note{v1alpha1.ConditionReportUnusable, message}, true
+}
+
+// UnusableReport is the message about one report.
+func UnusableReport(node, why string) string {
+	return fmt.Sprintf("CloudNodeRoutes %s cannot be used: %s. Addresses of this cloud node may be unknown. "+
+		"Delete CloudNodeRoutes %s: the iptables-operator of that node writes it anew.", node, why, node)
 }
 
 // nameSome names up to three and counts the rest.

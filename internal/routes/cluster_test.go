@@ -81,6 +81,17 @@ func TestManyNodesAreCounted(t *testing.T) {
 	}
 }
 
+func TestUnusableReportsAreNamed(t *testing.T) {
+	f := ClusterFacts{Unusable: map[string]string{"d": "4", "b": "2", "a": "1", "c": "3"}}
+	notes := ClusterNotes(f)
+	if len(notes) != 1 || notes[0].Reason != v1alpha1.ConditionReportUnusable {
+		t.Fatalf("notes are %v", notes)
+	}
+	if m := notes[0].Message; !strings.Contains(m, "CloudNodeRoutes c cannot be used: 3") || strings.Contains(m, "CloudNodeRoutes d") || !strings.Contains(m, "with 1 more") {
+		t.Errorf("message is %q, want the first three named and the rest counted", m)
+	}
+}
+
 func TestMergeNotes(t *testing.T) {
 	got := MergeNotes([]Note{{"B", "two"}, {"A", "one"}, {"B", "three"}, {"B", "two"}})
 	want := []Note{{"A", "one"}, {"B", "two three"}}

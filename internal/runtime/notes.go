@@ -48,7 +48,7 @@ func (r *Runtime) addNotes(ctx context.Context, s *Status) error {
 			reason = err.Error()
 		}
 		if reason = cmp.Or(reason, report.Undecodable); reason != "" {
-			s.Notes = append(s.Notes, Note{Node: item.GetName(), Reason: "BadReport", Message: "its CloudNodeRoutes cannot be read: " + reason})
+			s.Notes = append(s.Notes, Note{Node: item.GetName(), Reason: "BadReport", Message: "its CloudNodeRoutes cannot be read: " + reason + ". Delete it: the node's iptables-operator writes it anew."})
 			continue
 		}
 		s.Notes = append(s.Notes, nodeNotes(report)...)

@@ -13,6 +13,8 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,9 +37,12 @@ type clusterReconciler struct {
 	pods     *podSource
 	board    *noteBoard
 	patience patience
-	notes    noteLog
-	metrics  *metrics
-	log      *slog.Logger
+	events   events.EventRecorder
+	// told are the unusable reports that an Event was recorded for, with the reason.
+	told    map[types.UID]string
+	notes   noteLog
+	metrics *metrics
+	log     *slog.Logger
 }
 
 // Reconcile looks at the whole, like that of the routes.
@@ -50,6 +55,7 @@ func (r *clusterReconciler) Reconcile(ctx context.Context, _ reconcile.Request) 
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	unusable := r.unusable(reports)
 	ofRoutes, known := r.board.get()
 	if !known {
 		return reconcile.Result{}, nil // the first plan asks again
@@ -58,6 +64,7 @@ func (r *clusterReconciler) Reconcile(ctx context.Context, _ reconcile.Request) 
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	facts.Unusable = unusable
 	var targets v1alpha1.EdgeRouteTargets
 	if err := r.client.Get(ctx, client.ObjectKey{Name: v1alpha1.TargetsName}, &targets); client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("get route targets: %w", err)
@@ -105,6 +112,40 @@ func (r *clusterReconciler) deleteStale(ctx context.Context, reports []v1alpha1.
 		r.log.Info("deleted the report of what is no cloud node", "node", report.Name)
 	}
 	return kept, nil
+}
+
+// unusable are the reports that cannot be read or used, by node, with the reason. An Event on
+// the report tells of each at once.
+func (r *clusterReconciler) unusable(reports []v1alpha1.CloudNodeRoutes) map[string]string {
+	out, told := map[string]string{}, map[types.UID]string{}
+	for i := range reports {
+		report := &reports[i]
+		why := faultOfReport(report)
+		if why == "" {
+			continue
+		}
+		out[report.Name], told[report.UID] = why, why
+		if r.told[report.UID] != why {
+			about := &v1alpha1.CloudNodeRoutes{ObjectMeta: metav1.ObjectMeta{Name: report.Name, UID: report.UID}}
+			r.events.Eventf(about, nil, corev1.EventTypeWarning, v1alpha1.ConditionReportUnusable, "Read", "%s", routes.UnusableReport(report.Name, why))
+		}
+	}
+	r.told = told
+	return out
+}
+
+// faultOfReport names the field and the value that make a report unusable; empty when none
+// does.
+func faultOfReport(report *v1alpha1.CloudNodeRoutes) string {
+	if report.Undecodable != "" {
+		return report.Undecodable
+	}
+	for i, text := range report.Status.Addresses {
+		if _, err := netip.ParseAddr(text); err != nil {
+			return fmt.Sprintf("status.addresses[%d] %.80q is no IP address", i, text)
+		}
+	}
+	return ""
 }
 
 func (r *clusterReconciler) facts(ctx context.Context, reports []v1alpha1.CloudNodeRoutes) (routes.ClusterFacts, error) {
@@ -159,6 +200,7 @@ func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 	r := &clusterReconciler{
 		client: mgr.GetClient(), nodes: d.nodes.All, pods: d.pods, board: d.notes,
 		patience: patience{now: time.Now}, notes: noteLog{log: d.log}, metrics: d.metrics, log: d.log,
+		events: mgr.GetEventRecorder("edge-watcher"),
 	}
 	unseen := func() {}                                // no lag is measured from these events
 	gather := func() time.Duration { return debounce } // nobody waits for conditions
@@ -181,7 +223,7 @@ func setupCluster(mgr ctrl.Manager, d *dependencies) error {
 
 // reportDiffers drops counters and errors of a report.
 func reportDiffers(old, new *v1alpha1.CloudNodeRoutes) bool {
-	return old.UID != new.UID || !slices.Equal(old.Status.Addresses, new.Status.Addresses)
+	return old.UID != new.UID || old.Undecodable != new.Undecodable || !slices.Equal(old.Status.Addresses, new.Status.Addresses)
 }
 
 func conditionsDiffer(old, new *v1alpha1.EdgeRouteTargets) bool {

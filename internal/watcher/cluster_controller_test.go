@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -38,6 +39,7 @@ func (s *site) cluster(t *testing.T, at *clock, board *noteBoard) *clusterReconc
 	return &clusterReconciler{
 		client: s, nodes: s.nodes, pods: &podSource{reader: s}, board: board,
 		patience: patience{now: func() time.Time { return at.now }}, notes: noteLog{log: log}, metrics: m, log: log,
+		events: s.events,
 	}
 }
 
@@ -143,6 +145,69 @@ func TestProblemsAreToldOnceTheyLast(t *testing.T) {
 	}
 	s.took()
 	step("all is well again", nil, 1)
+}
+
+// TestUnusableReports: what is wrong with a report is told with field, value and remedy, by
+// an Event at once and by a condition once it lasts; the other reports count.
+func TestUnusableReports(t *testing.T) {
+	var objects []client.Object
+	for i, name := range []string{"cloud-1", "cloud-2"} {
+		cloud := edgeNode(name, fmt.Sprintf("10.0.0.%d", i+1), 10250)
+		cloud.Labels = nil
+		operator := runningPod(v1alpha1.KubeEdgeNamespace, "operator-"+name, name, "10.0.0.1", map[string]string{"app.kubernetes.io/name": v1alpha1.OperatorDaemonSet})
+		operator.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+		objects = append(objects, cloud, operator)
+	}
+	bad := report("cloud-2", "10.0.0.2")
+	bad.UID, bad.Status.Addresses = "u2", append(bad.Status.Addresses, "10.0.0.300")
+	s := newSite(t, append(objects, report("cloud-1", "10.0.0.1"), bad,
+		&v1alpha1.EdgeRouteTargets{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.TargetsName, UID: "u"}},
+		// The API server listens on the address of the good report and the good one of the bad report.
+		&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"},
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1", "10.0.0.2"}}}})...)
+	at, board := &clock{time.Unix(1_800_000_000, 0)}, &noteBoard{}
+	board.publish(nil)
+	r := s.cluster(t, at, board)
+	const message = `CloudNodeRoutes cloud-2 cannot be used: status.addresses[1] "10.0.0.300" is no IP address. ` +
+		"Addresses of this cloud node may be unknown. Delete CloudNodeRoutes cloud-2: the iptables-operator of that node writes it anew."
+	for range 2 {
+		s.judge(t, r)
+		at.now = at.now.Add(noteGrace)
+	}
+	if got := s.problems(t); !slices.Equal(got, []string{v1alpha1.ConditionReportUnusable}) {
+		t.Fatalf("problems are %v", got)
+	}
+	var targets v1alpha1.EdgeRouteTargets
+	if err := s.Get(t.Context(), client.ObjectKey{Name: v1alpha1.TargetsName}, &targets); err != nil {
+		t.Fatal(err)
+	}
+	if got := targets.Status.Conditions[0].Message; got != message {
+		t.Errorf("the condition says %q, want %q", got, message)
+	}
+	if want := "Warning ReportUnusable " + message; len(s.events.Events) != 1 || <-s.events.Events != want {
+		t.Errorf("want one Event, %q", want)
+	}
+	bad.Status.Addresses = bad.Status.Addresses[:1]
+	if err := s.Status().Update(t.Context(), bad); err != nil {
+		t.Fatal(err)
+	}
+	if s.judge(t, r); len(s.problems(t)) != 0 || len(s.events.Events) != 0 {
+		t.Errorf("once corrected, problems are %v, and there are %d Events", s.problems(t), len(s.events.Events))
+	}
+
+	unreadable := *report("cloud-2", "10.0.0.2")
+	unreadable.Undecodable = `status.appliedAt "yesterday": no time`
+	for range 2 {
+		if got := r.unusable([]v1alpha1.CloudNodeRoutes{*report("cloud-1", "10.0.0.1"), unreadable}); len(got) != 1 || got["cloud-2"] != unreadable.Undecodable {
+			t.Errorf("unusable are %v, want cloud-2", got)
+		}
+	}
+	if len(s.events.Events) != 1 {
+		t.Errorf("%d Events about one report, want 1", len(s.events.Events))
+	}
+	if reportDiffers(&unreadable, &unreadable) || !reportDiffers(&unreadable, report("cloud-2", "10.0.0.2")) {
+		t.Error("a report that can be read again asks for no look")
+	}
 }
 
 // What is written carries the time of the oldest event that it answers, also when it

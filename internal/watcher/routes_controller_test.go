@@ -17,6 +17,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -35,6 +36,7 @@ type site struct {
 	writes []string
 	// refuse, when set, answers the next update.
 	refuse error
+	events *events.FakeRecorder
 }
 
 func newSite(t *testing.T, objects ...client.Object) *site {
@@ -43,7 +45,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{}
+	s := &site{events: events.NewFakeRecorder(16)}
 	s.Client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&corev1.Node{}, &v1alpha1.EdgeRouteTargets{}, &corev1.Pod{}, &v1alpha1.CloudNodeRoutes{}).
 		WithInterceptorFuncs(interceptor.Funcs{

@@ -16,6 +16,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -348,6 +349,21 @@ func TestWatcherTells(t *testing.T) {
 	}
 }
 
+// unreadableReport is the report of a cloud node with an address and a time that the API
+// server takes and Go does not.
+func unreadableReport(t *testing.T, node, address string) *unstructured.Unstructured {
+	t.Helper()
+	body := fmt.Sprintf("status: {addresses: [%s], appliedAt: '2026-01-01t00:00:00z', routes: 1}", address)
+	report := object(t, "CloudNodeRoutes", node, body)
+	create(t, report)
+	status := object(t, "CloudNodeRoutes", node, body)
+	status.SetResourceVersion(report.GetResourceVersion())
+	if err := admin.Status().Update(t.Context(), status); err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
 // What is wrong with the cluster is in the status of EdgeRouteTargets.
 func TestWatcherTellsOfTheCluster(t *testing.T) {
 	cloudCore(t)
@@ -360,7 +376,27 @@ func TestWatcherTellsOfTheCluster(t *testing.T) {
 		ObjectMeta:  metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "kubernetes", Labels: map[string]string{discoveryv1.LabelServiceName: "kubernetes"}},
 		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"203.0.113.5"}}},
 	})
+	createNode(t, edgeNode("others", "192.168.1.1"))
+	createNode(t, edgeNode("taker", "10.0.0.99"))
+	unreadable := unreadableReport(t, "cloud-1", "10.0.0.99")
 	startWatcher(t)
+	const fault = `CloudNodeRoutes cloud-1 cannot be used: status.appliedAt "2026-01-01t00:00:00z": `
+	const remedy = "Delete CloudNodeRoutes cloud-1"
+	eventually(t, "an Event tells of the report that cannot be read", func() error {
+		var list eventsv1.EventList
+		if err := admin.List(t.Context(), &list); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool {
+			return e.Regarding.Kind == "CloudNodeRoutes" && e.Regarding.UID == unreadable.GetUID() && e.Type == corev1.EventTypeWarning &&
+				strings.HasPrefix(e.Note, fault) && strings.Contains(e.Note, remedy)
+		}) {
+			return errUnexpected
+		}
+		return nil
+	})
+	waitRouted(t, "other nodes are routed all the same", "others", "192.168.1.1")
+	eventually(t, "the addresses of that report are a cloud node's", func() error { return hasReason(t, "taker", "AddressOfCloudNode") })
 	conditions := func(want ...string) func() error {
 		return func() error {
 			var targets v1alpha1.EdgeRouteTargets
@@ -382,8 +418,20 @@ func TestWatcherTellsOfTheCluster(t *testing.T) {
 			return nil
 		}
 	}
-	// Both must last a minute before they are told.
-	eventually(t, "both problems are told", conditions(v1alpha1.ConditionControlPlaneElsewhere, v1alpha1.ConditionPodPathBypassed))
+	// They must last a minute before they are told.
+	eventually(t, "all problems are told", conditions(v1alpha1.ConditionControlPlaneElsewhere, v1alpha1.ConditionPodPathBypassed,
+		v1alpha1.ConditionReportUnusable, v1alpha1.ConditionOperatorMissing))
+	var targets v1alpha1.EdgeRouteTargets
+	if err := admin.Get(t.Context(), client.ObjectKey{Name: v1alpha1.TargetsName}, &targets); err != nil {
+		t.Fatal(err)
+	}
+	if c := meta.FindStatusCondition(targets.Status.Conditions, v1alpha1.ConditionReportUnusable); c == nil || !strings.HasPrefix(c.Message, fault) || !strings.Contains(c.Message, remedy) {
+		t.Errorf("the condition is %+v, want one that begins with %q and has %q", c, fault, remedy)
+	}
+	// No operator is there to write it anew, so with the report both of its problems go.
+	if err := admin.Delete(t.Context(), unreadable); err != nil {
+		t.Fatal(err)
+	}
 	var cilium corev1.ConfigMap
 	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: metav1.NamespaceSystem, Name: "cilium-config"}, &cilium); err != nil {
 		t.Fatal(err)
