@@ -73,9 +73,26 @@ func recordDiffers(old, new *corev1.ConfigMap) bool {
 	return old.Annotations[v1alpha1.TunnelPortAnnotation] != new.Annotations[v1alpha1.TunnelPortAnnotation]
 }
 
+// enrollmentCounts lets what changes the routes pass. Of enrollments that ask in vain there
+// may be thousands, and a look at the whole for each would leave no time for others.
+func enrollmentCounts() predicate.Predicate {
+	says := func(o client.Object) bool {
+		e, ok := o.(*v1alpha1.EdgeEnrollment)
+		return !ok || counts(e)
+	}
+	change := onChange(enrollmentDiffers)
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return says(e.Object) },
+		DeleteFunc: func(e event.DeleteEvent) bool { return says(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return (says(e.ObjectOld) || says(e.ObjectNew)) && change.Update(e)
+		},
+	}
+}
+
 func enrollmentDiffers(old, new *v1alpha1.EdgeEnrollment) bool {
 	return old.Spec.NodeName != new.Spec.NodeName || old.Spec.NodeIP != new.Spec.NodeIP ||
-		old.Holds() != new.Holds() || old.OfDevice() != new.OfDevice()
+		counts(old) != counts(new) || old.Holds() != new.Holds() || old.OfDevice() != new.OfDevice()
 }
 
 // targetsDiffer drops changes of the status, which is another controller's.

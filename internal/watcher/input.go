@@ -155,16 +155,21 @@ type enrolled struct {
 func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
 	out := enrolled{addresses: map[netip.Addr]string{}, devices: map[string][]netip.Addr{}, retired: map[string]bool{}}
 	var list v1alpha1.EdgeEnrollmentList
-	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace)); err != nil {
+	if err := reader.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), client.UnsafeDisableDeepCopy); err != nil {
 		return out, fmt.Errorf("list enrollments: %w", err)
 	}
+	var all []*v1alpha1.EdgeEnrollment
+	for i := range list.Items {
+		if counts(&list.Items[i]) {
+			all = append(all, &list.Items[i])
+		}
+	}
 	// The oldest of two enrollments for one address counts.
-	slices.SortFunc(list.Items, func(a, b v1alpha1.EdgeEnrollment) int {
+	slices.SortFunc(all, func(a, b *v1alpha1.EdgeEnrollment) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)))
 	})
 	held := map[string]bool{}
-	for i := range list.Items {
-		e := &list.Items[i]
+	for _, e := range all {
 		addr, err := netip.ParseAddr(e.Spec.NodeIP)
 		addr = addr.Unmap()
 		if e.OfDevice() {
@@ -183,4 +188,9 @@ func enrollments(ctx context.Context, reader client.Reader) (enrolled, error) {
 	}
 	maps.DeleteFunc(out.retired, func(name string, _ bool) bool { return held[name] })
 	return out, nil
+}
+
+// counts tells whether an enrollment says anything about names and addresses.
+func counts(e *v1alpha1.EdgeEnrollment) bool {
+	return e.Holds() || e.OfDevice() || e.Status.Phase == v1alpha1.PhaseRetired
 }

@@ -134,7 +134,7 @@ func setupRoutes(mgr ctrl.Manager, d *dependencies) error {
 		WatchesRawSource(nodeChanges(d.nodes, nodes.Routing, r.pacer.wait, r.causes.see)).
 		Watches(&discoveryv1.EndpointSlice{}, all, builder.WithPredicates(onChange[client.Object](versionDiffers), inKubeEdge())).
 		Watches(&corev1.ConfigMap{}, all, builder.WithPredicates(onChange(recordDiffers), inKubeEdge())).
-		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(onChange(enrollmentDiffers))).
+		Watches(&v1alpha1.EdgeEnrollment{}, all, builder.WithPredicates(enrollmentCounts())).
 		WatchesRawSource(source.Func(d.options.Networks.connect)).
 		Watches(&v1alpha1.CloudNodeRoutes{}, all, builder.WithPredicates(onChange(reportDiffers))).
 		Watches(&v1alpha1.EdgeRouteSlice{}, own.slices(r.pacer.wait, r.causes.see), builder.WithPredicates(onChange[client.Object](versionDiffers))).

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
 	"github.com/edgeway-io/edgeway/internal/routes"
@@ -357,6 +358,29 @@ func enrollmentIn(name, node, addr string, phase v1alpha1.EnrollmentPhase) *v1al
 
 // Of all the enrollments for one address the oldest that holds it counts; the tombstone
 // of a retired device is older still and holds nothing.
+// TestEnrollmentsInVainAskForNoLook: what holds nothing comes, changes and goes unnoticed.
+func TestEnrollmentsInVainAskForNoLook(t *testing.T) {
+	p := enrollmentCounts()
+	vain := enrollmentIn("vain", "e1", "192.168.1.1", v1alpha1.PhaseRefused)
+	fresh := enrollmentIn("vain", "e1", "192.168.1.1", "")
+	fresh.Status.Conditions = nil
+	unreadable := &v1alpha1.EdgeEnrollment{ObjectMeta: vain.ObjectMeta, Undecodable: "why"}
+	holder := enrollmentIn("vain", "e1", "192.168.1.1", v1alpha1.PhasePending)
+	retired := enrollmentIn("vain", "e1", "192.168.1.1", v1alpha1.PhaseRetired)
+	for i, e := range []*v1alpha1.EdgeEnrollment{vain, fresh, unreadable, holder, retired} {
+		matters := i > 2
+		if p.Create(event.CreateEvent{Object: e}) != matters || p.Delete(event.DeleteEvent{Object: e}) != matters {
+			t.Errorf("enrollment %d, phase %q: its creation and deletion ask for a look: %t, want %t", i, e.Status.Phase, !matters, matters)
+		}
+		if p.Update(event.UpdateEvent{ObjectOld: fresh, ObjectNew: e}) != matters || p.Update(event.UpdateEvent{ObjectOld: e, ObjectNew: fresh}) != matters {
+			t.Errorf("enrollment %d, phase %q: a change from or to it asks for a look: %t, want %t", i, e.Status.Phase, !matters, matters)
+		}
+	}
+	if !p.Update(event.UpdateEvent{ObjectOld: holder, ObjectNew: retired}) {
+		t.Error("a retirement asks for no look")
+	}
+}
+
 func TestReservationsOfAcceptedEnrollments(t *testing.T) {
 	phases := map[string]v1alpha1.EnrollmentPhase{
 		"a": "", "b": v1alpha1.PhaseRefused, "c": v1alpha1.PhaseExpired, "cc": v1alpha1.PhaseRetired,

@@ -179,7 +179,7 @@ func newCluster(caCert, caKey []byte) (client.Client, error) {
 	}
 	return fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.EdgeEnrollment{}, &corev1.Node{}).
 		WithIndex(&v1alpha1.EdgeEnrollment{}, enrollment.IndexNodeName, enrollment.NodeNameOf).
-		WithIndex(&v1alpha1.EdgeEnrollment{}, enrollment.IndexNodeIP, enrollment.NodeIPOf).
+		WithIndex(&v1alpha1.EdgeEnrollment{}, enrollment.IndexReserved, enrollment.ReservedBy).
 		WithObjects(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "kubeedge", Name: "casecret"},
 			Data: map[string][]byte{"cadata": caCert, "cakeydata": caKey}}).
 		WithObjects(issued...).

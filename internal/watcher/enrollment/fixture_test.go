@@ -59,7 +59,7 @@ func newSite(t *testing.T, objects ...client.Object) *site {
 		WithIndex(&corev1.Event{}, "involvedObject.kind", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Kind} }).
 		WithIndex(&corev1.Event{}, "involvedObject.name", func(o client.Object) []string { return []string{o.(*corev1.Event).InvolvedObject.Name} }).
 		WithIndex(&corev1.Event{}, "reason", func(o client.Object) []string { return []string{o.(*corev1.Event).Reason} }).
-		WithIndex(&v1alpha1.EdgeEnrollment{}, IndexNodeIP, NodeIPOf).
+		WithIndex(&v1alpha1.EdgeEnrollment{}, IndexReserved, ReservedBy).
 		WithIndex(&corev1.Pod{}, "spec.nodeName", func(o client.Object) []string { return []string{o.(*corev1.Pod).Spec.NodeName} }).
 		WithObjects(append(append(objects, caObject(t), tunnelRecord()), issuedObjects()...)...).
 		WithInterceptorFuncs(interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {

@@ -15,20 +15,27 @@ import (
 	"github.com/edgeway-io/edgeway/internal/enroll"
 )
 
-// IndexNodeIP is the field index that finds the enrollments of an address.
-const IndexNodeIP = "enrollment.edgeway.io/nodeIP"
+// IndexReserved is the field index that finds the enrollment which holds a name or an
+// address. Those that were refused are not in it: thousands may ask for one name.
+const IndexReserved = "enrollment.edgeway.io/reserved"
 
-// NodeIPOf is the value of IndexNodeIP: the address as a value, not as it is written.
-func NodeIPOf(o client.Object) []string {
+// ReservedBy are the values of IndexReserved.
+func ReservedBy(o client.Object) []string {
 	e, ok := o.(*v1alpha1.EdgeEnrollment)
-	if !ok {
+	if !ok || !reserved(e) {
 		return nil
 	}
-	addr, err := netip.ParseAddr(e.Spec.NodeIP)
-	if err != nil {
-		return nil
+	return claimsOf(e)
+}
+
+// claimsOf are the name and the address that an enrollment asks for, the address as a value
+// and not as it is written.
+func claimsOf(e *v1alpha1.EdgeEnrollment) []string {
+	claims := []string{"name/" + e.Spec.NodeName}
+	if addr, err := netip.ParseAddr(e.Spec.NodeIP); err == nil {
+		claims = append(claims, "address/"+addr.String())
 	}
-	return []string{addr.String()}
+	return claims
 }
 
 // reservations makes one reservation at a time, and remembers those that the cache does
@@ -59,14 +66,10 @@ func (r *Reconciler) rivals(ctx context.Context, e *v1alpha1.EdgeEnrollment) ([]
 	if err := r.forgetShown(ctx); err != nil {
 		return nil, err
 	}
-	keys := []client.MatchingFields{{IndexNodeName: e.Spec.NodeName}}
-	for _, ip := range NodeIPOf(e) {
-		keys = append(keys, client.MatchingFields{IndexNodeIP: ip})
-	}
 	found := map[types.UID]v1alpha1.EdgeEnrollment{}
-	for _, key := range keys {
+	for _, claim := range claimsOf(e) {
 		var list v1alpha1.EdgeEnrollmentList
-		if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), key); err != nil {
+		if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), client.MatchingFields{IndexReserved: claim}); err != nil {
 			return nil, fmt.Errorf("list the enrollments of name %q and address %s: %w", e.Spec.NodeName, e.Spec.NodeIP, err)
 		}
 		for i := range list.Items {

@@ -147,3 +147,26 @@ func TestReservingIsNotQuadratic(t *testing.T) {
 		t.Errorf("%d enrollments were read for %d reservations, want %d at most", b.given, enrollments, most)
 	}
 }
+
+// TestRefusingIsNotQuadratic: nor does it grow with the number of those that were refused
+// the same name and address.
+func TestRefusingIsNotQuadratic(t *testing.T) {
+	const enrollments = 200
+	s := newSite(t)
+	b := &behind{Client: s.c}
+	s.r.client, s.r.live = b, nil
+	for i := range enrollments {
+		name := fmt.Sprint("e", i)
+		s.enrolment(name, "edge-1", "192.168.100.1", nil)
+		want := v1alpha1.ReasonNameTaken
+		if i == 0 {
+			want = "Reserved"
+		}
+		if got := s.reserveNow(name); got != want {
+			t.Fatalf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if most := 6 * enrollments; b.given > most {
+		t.Errorf("%d enrollments were read to refuse %d, want %d at most", b.given, enrollments, most)
+	}
+}

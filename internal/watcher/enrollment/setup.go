@@ -67,9 +67,9 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, figures Figures, o O
 	if err != nil {
 		return fmt.Errorf("indexing enrolments by node name: %w", err)
 	}
-	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexNodeIP, NodeIPOf)
+	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexReserved, ReservedBy)
 	if err != nil {
-		return fmt.Errorf("index enrollments by address: %w", err)
+		return fmt.Errorf("index enrollments by what they hold: %w", err)
 	}
 	probes, err := probeSource(mgr)
 	if err != nil {
