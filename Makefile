@@ -156,11 +156,15 @@ fuzz: ## Run every fuzz test for FUZZTIME (10m)
 	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' test/fuzz.sh
 
 .PHONY: soak
-soak: soak-site soak-enable ## Connections under a thousand changes, ten joins, enabling killed after every write (about 30 minutes)
+soak: soak-site soak-enable soak-enrollments ## Connections under a thousand changes, ten joins, enabling killed after every write, 10,000 bad enrollments (about 40 minutes)
 
 .PHONY: soak-enable
 soak-enable: deps-test build
 	EDGEWAY_EVERY_WRITE=1 go test -count=1 -timeout 60m -v -run 'Killed' ./internal/runtime
+
+.PHONY: soak-enrollments
+soak-enrollments: deps-test build-sandbox
+	EDGEWAY_BAD_ENROLLMENTS=10000 EDGEWAY_ENROLLMENTS=2000 go test -count=1 -timeout 60m -v -run 'Enrollments' ./test/control
 
 .PHONY: soak-site
 soak-site: check-machine deps-test build

@@ -44,7 +44,7 @@ const patience = 2 * time.Minute
 var (
 	server *apiserver.Server
 	admin  client.Client
-	// programs is the directory with edge-watcher and iptables-operator.
+	// programs is the directory with the programs of the control side.
 	programs string
 )
 
@@ -72,7 +72,7 @@ func setUp() error {
 	if programs, err = os.MkdirTemp("", "control-"); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", programs+"/", "../../cmd/edge-watcher", "../../cmd/iptables-operator")
+	build := exec.CommandContext(ctx, "go", "build", "-o", programs+"/", "../../cmd/edge-watcher", "../../cmd/iptables-operator", "../../cmd/edgeway")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w: %s", err, out)
 	}
@@ -205,6 +205,12 @@ func create(t *testing.T, object client.Object) {
 
 // eventually waits until a check succeeds.
 func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	eventuallyWithin(t, patience, what, check)
+}
+
+// eventuallyWithin is for what thousands of objects are waited for.
+func eventuallyWithin(t *testing.T, patience time.Duration, what string, check func() error) {
 	t.Helper()
 	var last error
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
