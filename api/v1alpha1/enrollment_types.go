@@ -43,7 +43,7 @@ type EdgeEnrollmentSpec struct {
 	NodeIP string `json:"nodeIP"`
 	// CodeHash is hex(SHA-256(join code)); the code itself is never stored.
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create a new enrolment"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create a new enrollment"
 	CodeHash string `json:"codeHash"`
 	// Lifetime of the code from the object's creation; 1h when empty.
 	// +optional
@@ -72,7 +72,7 @@ type EdgeEnrollmentSpec struct {
 	// +kubebuilder:validation:Enum="";cgroupfs;systemd
 	CgroupDriver string `json:"cgroupDriver,omitempty"`
 	// State that the node is wanted in; Active when empty. Whoever may change an
-	// enrolment moves its edge node with it and needs no right on Nodes.
+	// enrollment moves its edge node with it and needs no right on Nodes.
 	// +optional
 	// +kubebuilder:validation:Enum="";Active;Revoked;Cordoned;Retired
 	State EnrollmentState `json:"state,omitempty"`
@@ -108,7 +108,7 @@ type BundleRequest struct {
 // TokenRecipient is who may read a join token.
 type TokenRecipient struct {
 	// PublicKey (X25519, 32 bytes) of one request. The token is sealed to it, since
-	// whoever may read enrolments must not be able to join nodes.
+	// whoever may read enrollments must not be able to join nodes.
 	// +kubebuilder:validation:MinLength=44
 	// +kubebuilder:validation:MaxLength=44
 	PublicKey []byte `json:"publicKey"`
@@ -128,12 +128,12 @@ type SealedToken struct {
 	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
-// EnrollmentState is what the enrolment's owner wants.
+// EnrollmentState is what the enrollment's owner wants.
 type EnrollmentState string
 
 // The states. Revoked stops the code from being accepted and cuts the tunnel and
 // the connection to CloudHub of a node that has joined already. Retired takes the node out of the cluster; the
-// enrolment then stays as a tombstone by which a device that comes back is known.
+// enrollment then stays as a tombstone by which a device that comes back is known.
 const (
 	StateActive   EnrollmentState = "Active"
 	StateRevoked  EnrollmentState = "Revoked"
@@ -181,7 +181,7 @@ type EdgeComponents struct {
 // EnrollmentPhase is how far a device has come.
 type EnrollmentPhase string
 
-// The phases in order. Refused and Expired end an enrolment that did not get far,
+// The phases in order. Refused and Expired end an enrollment that did not get far,
 // Retired ends one whose node has left.
 const (
 	PhasePending           EnrollmentPhase = "Pending"
@@ -198,7 +198,7 @@ const (
 
 // Condition types of an EdgeEnrollment.
 const (
-	// ConditionReserved: name and address are this enrolment's.
+	// ConditionReserved: name and address are this enrollment's.
 	ConditionReserved = "Reserved"
 	// ConditionCertificateIssued: the device's request is signed.
 	ConditionCertificateIssued = "CertificateIssued"

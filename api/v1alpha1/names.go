@@ -18,7 +18,7 @@ const (
 	// OperatorDaemonSet runs iptables-operator in KubeEdgeNamespace; its pods carry the
 	// name in label app.kubernetes.io/name.
 	OperatorDaemonSet = "iptables-operator"
-	// JoinNamespace holds enrolments and what they need.
+	// JoinNamespace holds enrollments and what they need.
 	JoinNamespace = "edgeway-join"
 
 	// TunnelPortConfigMap is the ConfigMap in KubeEdgeNamespace in which CloudCore
@@ -51,16 +51,16 @@ const (
 	CoreStreamPort      = 10013
 	CoreTunnelPort      = 10014
 
-	// LabelEnrollment on a pod names the enrolment that it probes.
+	// LabelEnrollment on a pod names the enrollment that it probes.
 	LabelEnrollment = "edgeway.io/enrollment"
-	// LabelCode on an enrolment is the beginning of spec.codeHash, by which a code's
-	// enrolment is found without reading all of them.
+	// LabelCode on an enrollment is the beginning of spec.codeHash, by which a code's
+	// enrollment is found without reading all of them.
 	LabelCode = "edgeway.io/code"
 	// AnnotationExpected on a Node names the enrollment for which edge-watcher created
 	// the Node before its device connected. The annotation goes when the device arrives.
 	AnnotationExpected = "edgeway.io/expected-by"
 	// AnnotationCordonedBy on a Node says that edge-watcher cordoned it for an
-	// enrolment, so that only such a cordon is ever taken back.
+	// enrollment, so that only such a cordon is ever taken back.
 	AnnotationCordonedBy = "edgeway.io/cordoned-by"
 )
 

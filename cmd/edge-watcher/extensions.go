@@ -63,7 +63,7 @@ func (a *asking) extension() watcher.Extension {
 	}
 }
 
-// joining follows enrolments from the reservation to the first log line.
+// joining follows enrollments from the reservation to the first log line.
 func joining(asks *asking) watcher.Extension {
 	var options enrollment.Options
 	return watcher.Extension{

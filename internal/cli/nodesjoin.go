@@ -43,7 +43,7 @@ func newNodesJoin() *cobra.Command {
 	o := &joinOptions{}
 	cmd := &cobra.Command{
 		Use: "join NAME", Short: "Begin to join an edge node and print the command for it",
-		Long: `Makes an enrolment and prints what to run on the device. With --console that is one line
+		Long: `Makes an enrollment and prints what to run on the device. With --console that is one line
 to paste, as the console's own wizard gives it; --keadm prints the command of the stock
 keadm, whose token is reusable and bound to no node until it expires. With neither, the
 code alone is printed, for "edgectl join".`,
@@ -115,7 +115,7 @@ func (o *joinOptions) run(cmd *cobra.Command, args []string) error {
 	}
 	out := joined{Enrollment: e.Name, NodeName: e.Spec.NodeName, NodeIP: e.Spec.NodeIP, Code: code, Expires: enroll.ExpiresAt(e)}
 	if err := o.command(cmd.Context(), clients, e, params, version, &out); err != nil {
-		return fmt.Errorf("enrolment %s is made, but there is no command for it: %w", e.Name, err)
+		return fmt.Errorf("enrollment %s is made, but there is no command for it: %w", e.Name, err)
 	}
 	if err := o.write(cmd.OutOrStdout(), out, func(w io.Writer) { fmt.Fprintln(w, out.Command) }); err != nil {
 		return err
@@ -259,7 +259,7 @@ func (o *joinOptions) follow(ctx context.Context, w io.Writer, objects client.Cl
 		case end:
 			return nil
 		case v1alpha1.PhaseExpired, v1alpha1.PhaseRefused, v1alpha1.PhaseRetired:
-			return fmt.Errorf("%w: its enrolment is %s%s", errNotJoined, last, why(&e))
+			return fmt.Errorf("%w: its enrollment is %s%s", errNotJoined, last, why(&e))
 		}
 		select {
 		case <-ctx.Done():

@@ -23,12 +23,12 @@ var (
 		Remedy: "join with the edgectl that this console serves"}
 	ErrSigningTimeout = &wire.Error{Code: wire.SigningTimeout, Message: "edge-watcher has not signed the certificate in time",
 		Remedy: "run the same command again; if it repeats, see whether edge-watcher runs in namespace kubeedge"}
-	ErrStatusToken = &wire.Error{Code: wire.StatusUnknown, Message: "this status token belongs to no enrolment",
+	ErrStatusToken = &wire.Error{Code: wire.StatusUnknown, Message: "this status token belongs to no enrollment",
 		Remedy: "look at the node in the console"}
 )
 
 // ErrInvalid is wrapped by Problems.
-var ErrInvalid = errcat.New("Invalid", "invalid enrolment")
+var ErrInvalid = errcat.New("Invalid", "invalid enrollment")
 
 // Problem is one thing wrong with a Request.
 type Problem struct {

@@ -34,7 +34,7 @@ func signing(t *testing.T, how func(*v1alpha1.EdgeEnrollment), objects ...client
 func fetched(t *testing.T, c client.Client) *v1alpha1.EdgeEnrollment {
 	t.Helper()
 	var e v1alpha1.EdgeEnrollment
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(enrolment("GOOD", nil)), &e); err != nil {
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(enrollment("GOOD", nil)), &e); err != nil {
 		t.Fatal(err)
 	}
 	return &e
@@ -45,7 +45,7 @@ func TestIdentity(t *testing.T) {
 	c := signing(t, func(e *v1alpha1.EdgeEnrollment) {
 		e.Status.CSR, e.Status.Phase = e.Spec.Bundle.CSR, v1alpha1.PhaseCertificateIssued
 		e.Status.Certificate, e.Status.CA = []byte("CERT"), []byte("CA")
-	}, enrolment("GOOD", nil))
+	}, enrollment("GOOD", nil))
 	ready := 0
 	got, err := RequestIdentity(t.Context(), c, fetched(t, c), func() error { ready++; return nil })
 	if err != nil {
@@ -70,7 +70,7 @@ func TestIdentityOfAChangingEnrollment(t *testing.T) {
 		e.Status.CSR, e.Status.Certificate = e.Spec.Bundle.CSR, []byte("CERT")
 	}
 	change := func(t *testing.T, phase v1alpha1.EnrollmentPhase) error {
-		c := signing(t, sign, enrolment("GOOD", nil))
+		c := signing(t, sign, enrollment("GOOD", nil))
 		changed := false
 		_, err := RequestIdentity(t.Context(), c, fetched(t, c), func() error {
 			if changed {
@@ -97,12 +97,12 @@ func TestNoIdentity(t *testing.T) {
 		"a device was first": func(e *v1alpha1.EdgeEnrollment) { e.Status.CSR = []byte("another") },
 		"refused":            func(e *v1alpha1.EdgeEnrollment) { e.Status.Phase = v1alpha1.PhaseRefused },
 	} {
-		c := signing(t, status, enrolment("GOOD", nil))
+		c := signing(t, status, enrollment("GOOD", nil))
 		if _, err := RequestIdentity(t.Context(), c, fetched(t, c), func() error { return nil }); !errors.Is(err, ErrNoIdentity) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	c := signing(t, func(*v1alpha1.EdgeEnrollment) {}, enrolment("GOOD", nil))
+	c := signing(t, func(*v1alpha1.EdgeEnrollment) {}, enrollment("GOOD", nil))
 	off := errors.New("called off")
 	if _, err := RequestIdentity(t.Context(), c, fetched(t, c), func() error { return off }); !errors.Is(err, off) {
 		t.Errorf("called off: %v", err)

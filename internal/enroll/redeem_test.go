@@ -40,7 +40,7 @@ func cluster(t *testing.T, sign bool, objects ...client.Object) client.Client {
 		}}).Build()
 }
 
-func enrolment(code string, change func(*v1alpha1.EdgeEnrollment)) *v1alpha1.EdgeEnrollment {
+func enrollment(code string, change func(*v1alpha1.EdgeEnrollment)) *v1alpha1.EdgeEnrollment {
 	e := &v1alpha1.EdgeEnrollment{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.JoinNamespace, Name: "jetson-xavier-x", UID: "u1",
 		CreationTimestamp: metav1.NewTime(now.Add(-time.Minute))}, Spec: goodRequest().spec(HashCode(code))}
 	if change != nil {
@@ -65,7 +65,7 @@ func csrFor(t *testing.T, name string) []byte {
 }
 
 func TestRedeemOnce(t *testing.T) {
-	c := cluster(t, true, enrolment("GOOD", nil))
+	c := cluster(t, true, enrollment("GOOD", nil))
 	r := redeemer(c)
 	csr := csrFor(t, "jetson-xavier")
 	b, err := r.Redeem(t.Context(), "good", csr)
@@ -96,7 +96,7 @@ func TestRedeemOnce(t *testing.T) {
 // A code that this package made is found without reading everybody's enrollment.
 func TestACodeIsFoundByItsLabel(t *testing.T) {
 	var lists []string
-	c := interceptor.NewClient(cluster(t, false, enrolment("OTHER", nil)).(client.WithWatch), interceptor.Funcs{
+	c := interceptor.NewClient(cluster(t, false, enrollment("OTHER", nil)).(client.WithWatch), interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
 			o := (&client.ListOptions{}).ApplyOptions(opts)
 			if o.LabelSelector == nil {
@@ -158,7 +158,7 @@ func TestRedeemRefuses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := cluster(t, true, enrolment("GOOD", test.change))
+			c := cluster(t, true, enrollment("GOOD", test.change))
 			_, err := redeemer(c).Redeem(t.Context(), test.code, csrFor(t, test.csr))
 			if !errors.Is(err, &wire.Error{Code: test.want}) {
 				t.Errorf("got %v, want %s", err, test.want)
@@ -175,14 +175,14 @@ func TestRedeemRefuses(t *testing.T) {
 }
 
 func TestRedeemSaysWhenNobodySigns(t *testing.T) {
-	_, err := redeemer(cluster(t, false, enrolment("GOOD", nil))).Redeem(t.Context(), "GOOD", csrFor(t, "jetson-xavier"))
+	_, err := redeemer(cluster(t, false, enrollment("GOOD", nil))).Redeem(t.Context(), "GOOD", csrFor(t, "jetson-xavier"))
 	if !errors.Is(err, ErrSigningTimeout) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestOfManyDevicesWithOneCodeOneGetsIn(t *testing.T) {
-	r := redeemer(cluster(t, false, enrolment("GOOD", nil)))
+	r := redeemer(cluster(t, false, enrollment("GOOD", nil)))
 	const devices = 8
 	results := make(chan error, devices)
 	var wg sync.WaitGroup
@@ -238,7 +238,7 @@ func TestReserves(t *testing.T) {
 		{v1alpha1.PhaseExpired, "", false}, {v1alpha1.PhaseRefused, "", false}, {v1alpha1.PhaseRetired, v1alpha1.StateRetired, false},
 	}
 	for _, test := range tests {
-		e := enrolment("X", func(e *v1alpha1.EdgeEnrollment) { e.Status.Phase, e.Spec.State = test.phase, test.state })
+		e := enrollment("X", func(e *v1alpha1.EdgeEnrollment) { e.Status.Phase, e.Spec.State = test.phase, test.state })
 		if got := Reserves(e); got != test.want {
 			t.Errorf("phase %q, state %q: %v", test.phase, test.state, got)
 		}

@@ -34,8 +34,8 @@ func said(e *v1alpha1.EdgeEnrollment, kind string) string {
 	return string(c.Status) + " " + c.Reason + ": " + c.Message
 }
 
-func TestAReportIsInTheEnrolment(t *testing.T) {
-	c := cluster(t, false, enrolment("GOOD", nil))
+func TestAReportIsInTheEnrollment(t *testing.T) {
+	c := cluster(t, false, enrollment("GOOD", nil))
 	r := redeemer(c)
 	check := wire.FailedCheck{ID: "runtime", Title: "container runtime", Detail: "there is no socket", Remedy: "install containerd"}
 	if err := r.Report(t.Context(), wire.ReportRequest{Code: "good", Checks: []wire.FailedCheck{check}}); err != nil {
@@ -91,7 +91,7 @@ func TestWhoMayReport(t *testing.T) {
 		"a tombstone":          {in(v1alpha1.PhaseRetired), "GOOD", wire.CodeUsed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := cluster(t, false, enrolment("GOOD", test.change))
+			c := cluster(t, false, enrollment("GOOD", test.change))
 			before := stored(t, c).ResourceVersion
 			err := redeemer(c).Report(t.Context(), wire.ReportRequest{Code: test.code, Message: "x"})
 			if test.want == "" && err != nil || test.want != "" && !errors.Is(err, &wire.Error{Code: test.want}) {
@@ -106,7 +106,7 @@ func TestWhoMayReport(t *testing.T) {
 
 // TestAReportIsBoundedPlainText: it ends in people's browsers and terminals.
 func TestAReportIsBoundedPlainText(t *testing.T) {
-	c := cluster(t, false, enrolment("GOOD", nil))
+	c := cluster(t, false, enrollment("GOOD", nil))
 	long := strings.Repeat("ü", 10_000)
 	checks := []wire.FailedCheck{{ID: "a\x1b[31mb", Title: "two\nlines\u202e", Detail: long, Remedy: "\xff"}, {ID: "no title"}}
 	for range 100 {
@@ -153,7 +153,7 @@ func TestARefusedCodeIsToldToWhoeverFollows(t *testing.T) {
 		"another's CSR": {nil, "edge-2", ErrCSRInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := cluster(t, false, enrolment("GOOD", test.change))
+			c := cluster(t, false, enrollment("GOOD", test.change))
 			r := redeemer(c)
 			if _, err := r.Redeem(t.Context(), "GOOD", csrFor(t, test.csr)); !errors.Is(err, test.want) {
 				t.Errorf("the device hears %v", err)

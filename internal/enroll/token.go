@@ -17,7 +17,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/errcat"
 )
 
-// ErrNoToken is wrapped when edge-watcher gives no join token for an enrolment.
+// ErrNoToken is wrapped when edge-watcher gives no join token for an enrollment.
 var ErrNoToken = errcat.New("NoToken", "no join token")
 
 // ErrTokenForbidden is wrapped when the caller may change enrollments and not mint
@@ -40,7 +40,7 @@ const (
 )
 
 // RequestToken asks edge-watcher for a join token with the caller's right to
-// change the enrolment. Only this call can read the answer: the key that it is
+// change the enrollment. Only this call can read the answer: the key that it is
 // sealed to is never stored. newNodeOnly is for keadm, which refuses a node name that
 // exists.
 func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, newNodeOnly bool) (*JoinToken, error) {
@@ -103,9 +103,9 @@ func awaitToken(ctx context.Context, user client.Client, key client.ObjectKey, p
 func noToken(e *v1alpha1.EdgeEnrollment) error {
 	switch {
 	case e.Spec.State == v1alpha1.StateRevoked, e.Spec.State == v1alpha1.StateRetired:
-		return fmt.Errorf("%w: the enrolment is %s; create a new one", ErrNoToken, e.Spec.State)
+		return fmt.Errorf("%w: the enrollment is %s; create a new one", ErrNoToken, e.Spec.State)
 	case e.Status.Phase != "" && e.Status.Phase != v1alpha1.PhasePending:
-		return fmt.Errorf("%w: the enrolment is %s already; create a new one for another device", ErrNoToken, e.Status.Phase)
+		return fmt.Errorf("%w: the enrollment is %s already; create a new one for another device", ErrNoToken, e.Status.Phase)
 	}
 	if c := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionTokenMinted); c != nil && c.Status == metav1.ConditionFalse {
 		return fmt.Errorf("%w: %s", ErrNoToken, c.Message)

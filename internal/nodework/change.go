@@ -19,7 +19,7 @@ import (
 )
 
 // ErrNotOurs is wrapped when a label or taint is to be taken off that the node does
-// not have from its enrolment.
+// not have from its enrollment.
 var ErrNotOurs = errcat.New("NotFromEnrollment", "is not from the node's enrollment").Fix("choose one that the enrollment gave")
 
 // ErrEdgeLabel is wrapped when the edge label is to be taken off.
@@ -60,7 +60,7 @@ type Metadata struct {
 }
 
 // Change changes labels and taints of an edge node, all or none of them. What an
-// enrolment may not hold gives enroll.Problems.
+// enrollment may not hold gives enroll.Problems.
 func (c Clients) Change(ctx context.Context, node string, m Metadata) error {
 	if _, err := c.EdgeNode(ctx, node); err != nil {
 		return err

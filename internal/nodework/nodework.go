@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	// ErrNoEnrollment: the node did not join through an enrolment of ours.
+	// ErrNoEnrollment: the node did not join through an enrollment of ours.
 	ErrNoEnrollment = errcat.New("NotFound", "no enrollment has this node")
 	// ErrCloudNode is wrapped when the node has no edge label: nothing here touches one.
 	ErrCloudNode = errcat.New("Invalid", "is a cloud node").At("node").Fix("choose an edge node")

@@ -63,7 +63,7 @@ type Input struct {
 	Record     Record
 	// ServiceCIDRs of the cluster.
 	ServiceCIDRs []netip.Prefix
-	// Reservations of addresses for node names, made by accepted enrolments.
+	// Reservations of addresses for node names, made by accepted enrollments.
 	Reservations map[netip.Addr]string
 	// Enrolled are the names of devices that a certificate or a token was given out for,
 	// with the addresses of those enrollments. Other addresses of theirs are not routed.
@@ -77,7 +77,7 @@ type Input struct {
 }
 
 // IsCloud says that a Node is a cloud node: one without the edge label, and without an
-// enrolment. A device takes part in writing its own Node and may leave the label
+// enrollment. A device takes part in writing its own Node and may leave the label
 // out; what it then reports must be believed no more than before.
 func (in *Input) IsCloud(node *Node) bool {
 	_, enrolled := in.Enrolled[node.Name]

@@ -16,7 +16,7 @@ import (
 // DisableOptions of Disable.
 type DisableOptions struct {
 	Options
-	// KeepCA keeps KubeEdge's CA and the enrolments, so that joined edge nodes come
+	// KeepCA keeps KubeEdge's CA and the enrollments, so that joined edge nodes come
 	// back when KubeEdge is enabled again.
 	KeepCA bool
 }
@@ -210,7 +210,7 @@ func (r *Runtime) waitNoWorkloads(ctx context.Context, which func(metav1.Object)
 func terminating(o metav1.Object) bool { return o.GetDeletionTimestamp() != nil }
 
 // removeOwnNamespaces deletes the namespaces that enabling made, unless the CA in
-// the one and the enrolments in the other are kept.
+// the one and the enrollments in the other are kept.
 func (r *Runtime) removeOwnNamespaces(ctx context.Context, keepCA bool) error {
 	if keepCA {
 		return nil
@@ -234,6 +234,6 @@ func (r *Runtime) removeOwnNamespaces(ctx context.Context, keepCA bool) error {
 	if err := r.removeJoinNamespace(ctx); err != nil {
 		return err
 	}
-	// Enrolments may have kept their CRD.
+	// Enrollments may have kept their CRD.
 	return r.removeCRDs(ctx)
 }

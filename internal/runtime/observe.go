@@ -146,7 +146,7 @@ func ofRelease(last *release.Release) observation {
 	return o
 }
 
-// observeForeign recognises KubeEdge as its own chart, keadm and KubeSphere's
+// observeForeign recognizes KubeEdge as its own chart, keadm and KubeSphere's
 // installer leave it: a workload named cloudcore in the namespace.
 func (r *Runtime) observeForeign(ctx context.Context) (observation, error) {
 	absent := observation{state: StateAbsent, reason: "NotInstalled"}

@@ -89,7 +89,7 @@ func (p *Plan) deployed(rel *release.Release, err error) error {
 	return nil
 }
 
-// raced recognises that plain helm, which knows no lock, was faster.
+// raced recognizes that plain helm, which knows no lock, was faster.
 func raced(err error) error {
 	if errors.Is(err, driver.ErrReleaseExists) {
 		return fmt.Errorf("%w: helm changes the release at this moment: %w", ErrConflict, err)

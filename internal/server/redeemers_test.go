@@ -30,7 +30,7 @@ func joinCluster(t *testing.T, name, code string, strangers *atomic.Int32) *http
 	mux.HandleFunc("GET /apis", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, map[string]any{"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 	})
-	enrolment := map[string]any{
+	enrollment := map[string]any{
 		"kind": "EdgeEnrollment", "apiVersion": "edgeway.io/v1alpha1",
 		"metadata": map[string]any{"name": "device", "namespace": "edgeway-join", "creationTimestamp": time.Now().Format(time.RFC3339)},
 		"spec":     map[string]any{"nodeName": name + "-node", "codeHash": enroll.HashCode(code)},
@@ -42,9 +42,9 @@ func joinCluster(t *testing.T, name, code string, strangers *atomic.Int32) *http
 			}})
 		})
 		mux.HandleFunc("GET "+group+"/namespaces/edgeway-join/edgeenrollments", func(w http.ResponseWriter, _ *http.Request) {
-			reply(w, map[string]any{"kind": "EdgeEnrollmentList", "apiVersion": "edgeway.io/v1alpha1", "metadata": map[string]any{}, "items": []any{enrolment}})
+			reply(w, map[string]any{"kind": "EdgeEnrollmentList", "apiVersion": "edgeway.io/v1alpha1", "metadata": map[string]any{}, "items": []any{enrollment}})
 		})
-		mux.HandleFunc("GET "+group+"/namespaces/edgeway-join/edgeenrollments/device", func(w http.ResponseWriter, _ *http.Request) { reply(w, enrolment) })
+		mux.HandleFunc("GET "+group+"/namespaces/edgeway-join/edgeenrollments/device", func(w http.ResponseWriter, _ *http.Request) { reply(w, enrollment) })
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Impersonate-User") != "system:serviceaccount:edgeway-join:edgeway-redeemer" {

@@ -29,7 +29,7 @@ type BatchRequest struct {
 	Base JoinRequest `json:"base"`
 }
 
-// BatchItem is one device of a list: its enrolment, or why there is none.
+// BatchItem is one device of a list: its enrollment, or why there is none.
 type BatchItem struct {
 	NodeName   string         `json:"nodeName"`
 	Enrollment *NewEnrollment `json:"enrollment,omitempty"`

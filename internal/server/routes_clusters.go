@@ -18,7 +18,7 @@ import (
 type Rights struct {
 	ClusterAdmin bool `json:"clusterAdmin" doc:"Everything: enable, configure and disable KubeEdge"`
 	JoinNodes    bool `json:"joinNodes"`
-	RetireNodes  bool `json:"retireNodes" doc:"Change enrolments, which retires and cordons edge nodes"`
+	RetireNodes  bool `json:"retireNodes" doc:"Change enrollments, which retires and cordons edge nodes"`
 	PatchNodes   bool `json:"patchNodes"`
 	DeleteNodes  bool `json:"deleteNodes"`
 	ListNodes    bool `json:"listNodes"`

@@ -67,7 +67,7 @@ type FailedCheck struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// NewEnrollment is an enrolment with its code, which is shown this one time.
+// NewEnrollment is an enrollment with its code, which is shown this one time.
 type NewEnrollment struct {
 	Enrollment
 	Command        string `json:"command" doc:"One line to paste at the device; empty when CommandProblem says why"`
@@ -81,7 +81,7 @@ type createEnrollmentInput struct {
 	Body JoinRequest
 }
 
-// EnrollmentPath names an enrolment.
+// EnrollmentPath names an enrollment.
 type EnrollmentPath struct {
 	ClusterPath
 	Enrollment string `path:"enrollment" maxLength:"253"`
@@ -95,12 +95,12 @@ type enrollmentStateInput struct {
 }
 
 func (s *Server) enrollmentRoutes() {
-	huma.Register(s.api, op(http.MethodGet, pathEnrollees, "listEnrollments", "Enrolments of edge nodes"), s.listEnrollments)
+	huma.Register(s.api, op(http.MethodGet, pathEnrollees, "listEnrollments", "Enrollments of edge nodes"), s.listEnrollments)
 	huma.Register(s.api, op(http.MethodPost, pathEnrollees, "createEnrollment", "Begin to join an edge node"), s.createEnrollment)
-	huma.Register(s.api, op(http.MethodGet, pathEnrollees+"/{enrollment}", "getEnrollment", "One enrolment"), s.getEnrollment)
+	huma.Register(s.api, op(http.MethodGet, pathEnrollees+"/{enrollment}", "getEnrollment", "One enrollment"), s.getEnrollment)
 	huma.Register(s.api, op(http.MethodPatch, pathEnrollees+"/{enrollment}", "setEnrollmentState", "Revoke, cordon or re-activate"), s.patchEnrollment)
 	huma.Register(s.api, op(http.MethodGet, pathCluster+"/join-defaults", "getJoinDefaults", "What the join wizard proposes"), s.joinDefaults)
-	events := op(http.MethodGet, pathEnrollees+"/{enrollment}/events", "streamEnrollment", "An enrolment's phases as server-sent events", metaOrigin, metaStream)
+	events := op(http.MethodGet, pathEnrollees+"/{enrollment}/events", "streamEnrollment", "An enrollment's phases as server-sent events", metaOrigin, metaStream)
 	events.Description = "Every event carries the whole Enrollment."
 	events.Responses = map[string]*huma.Response{"200": {Description: "Events", Content: map[string]*huma.MediaType{
 		"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}},

@@ -78,7 +78,7 @@ func joinToken(ctx context.Context, c *clusterClients, name string) (*v1alpha1.E
 	}
 	token, err := enroll.RequestToken(ctx, c.objects, e, true)
 	if errors.Is(err, enroll.ErrNoToken) {
-		return nil, nil, fail(http.StatusConflict, "NoToken", err.Error(), "create a new enrolment, or look at this one's conditions")
+		return nil, nil, fail(http.StatusConflict, "NoToken", err.Error(), "create a new enrollment, or look at this one's conditions")
 	}
 	if err != nil {
 		return nil, nil, kubeError(err)

@@ -108,7 +108,7 @@ func (s *Server) serveTerminal(w http.ResponseWriter, r *http.Request, call *cal
 	t.conn = conn
 	go func() {
 		defer cancel()
-		t.readAll(context.WithoutCancel(ctx)) // a cancelled read would take the last words with it
+		t.readAll(context.WithoutCancel(ctx)) // a canceled read would take the last words with it
 	}()
 	go ping(ctx, conn)
 	code, err := run(ctx)

@@ -35,12 +35,12 @@ var batchGroups = []group{{
 
 // batchMember is a node of the list, with what the console made of it.
 type batchMember struct {
-	NodeName  string `json:"nodeName"`
-	NodeIP    string `json:"nodeIP"`
-	Code      string `json:"code"`
-	enrolment string
-	command   string
-	host      *host
+	NodeName   string `json:"nodeName"`
+	NodeIP     string `json:"nodeIP"`
+	Code       string `json:"code"`
+	enrollment string
+	command    string
+	host       *host
 }
 
 func measureBatch(b *bed) error {
@@ -121,7 +121,7 @@ func (s *site) enrolBatch(site benchSite, console *http.Client, members []batchM
 		if item.Error != nil || item.Enrollment.Code == "" {
 			s.b.Fatalf("%s of the list is refused: %v", members[i].NodeName, item.Error)
 		}
-		members[i].enrolment, members[i].command, members[i].Code = item.Enrollment.Name, item.Enrollment.Command, item.Enrollment.Code
+		members[i].enrollment, members[i].command, members[i].Code = item.Enrollment.Name, item.Enrollment.Command, item.Enrollment.Code
 	}
 }
 
@@ -149,7 +149,7 @@ func (s *site) awaitBatch(members []batchMember) {
 		}
 		missing, last := 0, ""
 		for _, m := range members {
-			phase := phases[m.enrolment]
+			phase := phases[m.enrollment]
 			if phase != v1alpha1.PhaseVerified && (m.host != nil || phase != v1alpha1.PhaseTunnelUp) {
 				missing++
 				last = fmt.Sprintf("%s is %s", m.NodeName, phase)
@@ -170,11 +170,11 @@ func (s *site) takeOut(members []batchMember) error {
 	var names []string
 	for _, m := range members {
 		names = append(names, m.NodeName)
-		if m.enrolment == "" {
+		if m.enrollment == "" {
 			continue
 		}
 		e := &v1alpha1.EdgeEnrollment{}
-		e.Namespace, e.Name = v1alpha1.JoinNamespace, m.enrolment
+		e.Namespace, e.Name = v1alpha1.JoinNamespace, m.enrollment
 		if err := client.IgnoreNotFound(api.Delete(ctx, e)); err != nil {
 			return fmt.Errorf("delete enrollment %s: %w", e.Name, err)
 		}

@@ -93,7 +93,7 @@ func (s *site) join(console onsite.Console) time.Duration {
 	s.b.must(err)
 	enrollment, err := console.Enroll(request)
 	s.b.must(err)
-	member := batchMember{NodeName: device.Name, enrolment: enrollment.Name, host: &device}
+	member := batchMember{NodeName: device.Name, enrollment: enrollment.Name, host: &device}
 	s.b.undo(func() error { return s.takeOut([]batchMember{member}) })
 
 	start := time.Now()

@@ -18,7 +18,7 @@ import (
 func TestBadLink(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
-	e := enrol(t, c, joinRequest(t, c))
+	e := enrollNode(t, c, joinRequest(t, c))
 	dir, line := carry(t, c, e.Name, "")
 	setLink(t, spare, "bad", "--delay", "150ms", "--loss", "0.02", "--rate", "256000")
 	t.Cleanup(func() { setLink(t, spare, "good") })

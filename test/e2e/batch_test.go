@@ -14,7 +14,7 @@ import (
 func TestBatch(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
-	before := enrolments(t, c)
+	before := enrollments(t, c)
 	for fault, want := range map[string]string{
 		"nodeName,nodeIP\nbatch-1,192.168.100.71\nbatch-1,192.168.100.72\n": "devices[1].nodeName",
 		"nodeName,nodeIP\nbatch-1,192.168.100.71\n$(reboot),\n":             "devices[1].nodeName",
@@ -24,7 +24,7 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%q gets %v, want %q", fault, err, want)
 		}
 	}
-	if after := enrolments(t, c); after != before {
+	if after := enrollments(t, c); after != before {
 		t.Errorf("a list with a fault made enrollments: %d before, %d after", before, after)
 	}
 	items, err := batchOf(c, joinRequest(t, c), "nodeName,nodeIP,labels\n"+spare+","+spareIP+",site=a;row=2\njetson-xavier,192.168.100.72,\nbatch-3,,\n")
@@ -53,9 +53,9 @@ func TestBatch(t *testing.T) {
 }
 
 type batchItem struct {
-	NodeName   string    `json:"nodeName"`
-	Enrollment enrolment `json:"enrollment"`
-	Error      any       `json:"error"`
+	NodeName   string     `json:"nodeName"`
+	Enrollment enrollment `json:"enrollment"`
+	Error      any        `json:"error"`
 }
 
 func batchOf(c console, base map[string]any, list string) (items []batchItem, err error) {
@@ -64,9 +64,9 @@ func batchOf(c console, base map[string]any, list string) (items []batchItem, er
 	return items, err
 }
 
-func enrolments(t *testing.T, c console) int {
+func enrollments(t *testing.T, c console) int {
 	t.Helper()
-	var all []enrolment
+	var all []enrollment
 	if err := c.Call(http.MethodGet, clusterPath+"/enrollments", nil, &all); err != nil {
 		t.Fatal(err)
 	}

@@ -26,15 +26,15 @@ func TestBundleJoin(t *testing.T) {
 	closeAllBut(t, request["cloudCore"].(map[string]any))
 
 	next := time.Now()
-	enrolment := enrol(t, c, request)
-	dir, line := carry(t, c, enrolment.Name, bundlePassphrase)
+	enrollment := enrollNode(t, c, request)
+	dir, line := carry(t, c, enrollment.Name, bundlePassphrase)
 	if out := onHost(t, spare, "cd "+dir+" && "+line+" 2>&1 </dev/null || true"); !strings.Contains(out, "sealed with a passphrase") {
 		t.Errorf("without the passphrase: %s", out)
 	}
 	pasted := time.Now()
 	out := onHost(t, spare, "cd "+dir+" && EDGEWAY_PASSPHRASE='"+bundlePassphrase+"' "+line+" 2>&1")
 	t.Log(out)
-	waitPhase(t, c, enrolment.Name, "Verified")
+	waitPhase(t, c, enrollment.Name, "Verified")
 	t.Logf("Verified %.1f s after the bundle's line was pasted, %.1f s after Next", time.Since(pasted).Seconds(), time.Since(next).Seconds())
 	if !strings.Contains(out, "importing edgeway.tar") {
 		t.Error("the bundle's images were not imported")
@@ -88,13 +88,13 @@ func closeAllBut(t *testing.T, cloudCore map[string]any) {
 // carry downloads the bundle, sealed unless the passphrase is empty, and unpacks it, as a
 // person does with a USB stick. It returns the directory and the line that the README
 // tells to run in it.
-func carry(t *testing.T, c console, enrolment, passphrase string) (dir, line string) {
+func carry(t *testing.T, c console, enrollment, passphrase string) (dir, line string) {
 	t.Helper()
 	var body any
 	if passphrase != "" {
 		body = map[string]any{"passphrase": passphrase}
 	}
-	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrolment+"/bundle", body)
+	archive, err := c.Fetch(http.MethodPost, clusterPath+"/enrollments/"+enrollment+"/bundle", body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,10 +30,10 @@ func TestJoinAndLeave(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean, secrets := deviceState(t), secretNames(t)
 	for round := range joinRounds(t) {
-		enrolment := createEnrolment(t, c)
+		enrollment := createEnrollment(t, c)
 		start := time.Now()
-		onHost(t, spare, enrolment.Command)
-		waitPhase(t, c, enrolment.Name, "Verified")
+		onHost(t, spare, enrollment.Command)
+		waitPhase(t, c, enrollment.Name, "Verified")
 		t.Logf("round %d: Verified %.1f s after the line was pasted", round+1, time.Since(start).Seconds())
 		leaveByConsole(t, c)
 		onHost(t, spare, "edgectl leave")
@@ -79,11 +79,11 @@ func joinRounds(t *testing.T) int {
 func TestJoinCodeIsSingleUse(t *testing.T) {
 	c := signIn(t, site.Tokens.Admin)
 	clean := deviceState(t)
-	enrolment := createEnrolment(t, c)
-	if err := c.Call(http.MethodPatch, clusterPath+"/enrollments/"+enrolment.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
+	enrollment := createEnrollment(t, c)
+	if err := c.Call(http.MethodPatch, clusterPath+"/enrollments/"+enrollment.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	out := onHost(t, spare, "if "+enrolment.Command+" 2>&1; then echo joined; fi")
+	out := onHost(t, spare, "if "+enrollment.Command+" 2>&1; then echo joined; fi")
 	if strings.Contains(out, "joined\n") || !strings.Contains(out, "revoked") {
 		t.Errorf("joining with a revoked code: %s", out)
 	}
@@ -92,7 +92,7 @@ func TestJoinCodeIsSingleUse(t *testing.T) {
 	}
 }
 
-type enrolment = onsite.Enrollment
+type enrollment = onsite.Enrollment
 
 // joinRequest is the wizard's form with its own defaults, filled in for the spare host.
 func joinRequest(t *testing.T, c console) map[string]any {
@@ -104,13 +104,13 @@ func joinRequest(t *testing.T, c console) map[string]any {
 	return request
 }
 
-func createEnrolment(t *testing.T, c console) enrolment {
+func createEnrollment(t *testing.T, c console) enrollment {
 	t.Helper()
-	return enrol(t, c, joinRequest(t, c))
+	return enrollNode(t, c, joinRequest(t, c))
 }
 
-// enrol sends a filled form. The enrollment goes at the test's end.
-func enrol(t *testing.T, c console, request map[string]any) enrolment {
+// enroll sends a filled form. The enrollment goes at the test's end.
+func enrollNode(t *testing.T, c console, request map[string]any) enrollment {
 	t.Helper()
 	e, err := c.Enroll(request)
 	if err != nil {

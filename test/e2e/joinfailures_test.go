@@ -26,7 +26,7 @@ type failure struct {
 	// form changes the wizard's form.
 	form func(t *testing.T, request map[string]any)
 	// before happens between "Next" and the paste at the device.
-	before func(t *testing.T, c console, e enrolment)
+	before func(t *testing.T, c console, e enrollment)
 	// around are shell commands that the device runs first, in mounts of its own.
 	around string
 	// device is what the person at the device reads.
@@ -67,7 +67,7 @@ func TestJoinFailures(t *testing.T) {
 	killed := killHalfWay(t, c, clean)
 	for i, f := range failures {
 		t.Run(f.name, func(t *testing.T) {
-			e := enrol(t, c, f.request(t, c, 60+i))
+			e := enrollNode(t, c, f.request(t, c, 60+i))
 			if f.before != nil {
 				f.before(t, c, e)
 			}
@@ -77,7 +77,7 @@ func TestJoinFailures(t *testing.T) {
 		})
 	}
 	t.Run("interrupted", func(t *testing.T) {
-		e := enrol(t, c, failure{name: "interrupted"}.request(t, c, 58))
+		e := enrollNode(t, c, failure{name: "interrupted"}.request(t, c, 58))
 		stopsClearly(t, failure{device: "the join was interrupted\n.*the join code is used up"}, endHalfWay(t, e, syscall.SIGTERM))
 		waitCondition(t, c, e.Name, "DeviceChecked", "JoinFailed: the join was interrupted")
 		sameDevice(t, clean)
@@ -171,13 +171,13 @@ func machineAddress(t *testing.T) string {
 	return conn.LocalAddr().(*net.UDPAddr).IP.String()
 }
 
-func expire(t *testing.T, c console, e enrolment) {
+func expire(t *testing.T, c console, e enrollment) {
 	t.Helper()
 	mustKubectl(t, "-n", "edgeway-join", "patch", "edgeenrollment", e.Name, "--type=merge", "-p", `{"spec":{"lifetime":"1s"}}`)
 	waitPhase(t, c, e.Name, "Expired")
 }
 
-func revoke(t *testing.T, c console, e enrolment) {
+func revoke(t *testing.T, c console, e enrollment) {
 	t.Helper()
 	if err := c.Call(http.MethodPatch, clusterPath+"/enrollments/"+e.Name, map[string]string{"state": "Revoked"}, nil); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func revoke(t *testing.T, c console, e enrolment) {
 }
 
 // redeemElsewhere: another device was faster.
-func redeemElsewhere(t *testing.T, c console, e enrolment) {
+func redeemElsewhere(t *testing.T, c console, e enrollment) {
 	t.Helper()
 	if err := redeem(c, e, e.NodeName); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func redeemElsewhere(t *testing.T, c console, e enrolment) {
 }
 
 // redeem spends the code for a name, as edgectl does.
-func redeem(c console, e enrolment, name string) error {
+func redeem(c console, e enrollment, name string) error {
 	_, csr, err := pki.NewRequest(name)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func redeem(c console, e enrolment, name string) error {
 
 // requestForAnotherName: edgectl makes no such request, somebody else may.
 func requestForAnotherName(t *testing.T, c console, clean string) {
-	e := enrol(t, c, failure{name: "another-name"}.request(t, c, 59))
+	e := enrollNode(t, c, failure{name: "another-name"}.request(t, c, 59))
 	if err := redeem(c, e, "jetson-xavier"); err == nil || !strings.Contains(err.Error(), "system:node:fails-another-name") {
 		t.Errorf("a request for another name gets %v", err)
 	}
@@ -213,8 +213,8 @@ func requestForAnotherName(t *testing.T, c console, clean string) {
 
 // become puts another enrollment with the same code in the place of this one: the
 // console's form refuses such a field, a file that is applied does not.
-func become(field, value string) func(*testing.T, console, enrolment) {
-	return func(t *testing.T, c console, e enrolment) {
+func become(field, value string) func(*testing.T, console, enrollment) {
+	return func(t *testing.T, c console, e enrollment) {
 		t.Helper()
 		var object map[string]any
 		if err := json.Unmarshal([]byte(mustKubectl(t, "-n", "edgeway-join", "get", "edgeenrollment", e.Name, "-o", "json")), &object); err != nil {
@@ -236,7 +236,7 @@ func become(field, value string) func(*testing.T, console, enrolment) {
 }
 
 // occupy listens on EdgeCore's port of the device.
-func occupy(t *testing.T, _ console, _ enrolment) {
+func occupy(t *testing.T, _ console, _ enrollment) {
 	t.Helper()
 	err := site.Namespace(t, spare).Do(func() error {
 		l, err := net.Listen("tcp", "127.0.0.1:10350")
@@ -252,9 +252,9 @@ func occupy(t *testing.T, _ console, _ enrolment) {
 
 // killHalfWay kills edgectl in the middle of a join: the device tells so, and leaving
 // clears it.
-func killHalfWay(t *testing.T, c console, clean string) enrolment {
+func killHalfWay(t *testing.T, c console, clean string) enrollment {
 	t.Helper()
-	e := enrol(t, c, failure{name: "killed"}.request(t, c, 57))
+	e := enrollNode(t, c, failure{name: "killed"}.request(t, c, 57))
 	endHalfWay(t, e, syscall.SIGKILL)
 	if out := onHost(t, spare, edgectl()+" status 2>&1"); !strings.Contains(out, "interrupted: run edgectl join again, or edgectl leave") {
 		t.Errorf("the device's status after the kill:\n%s", out)
@@ -265,7 +265,7 @@ func killHalfWay(t *testing.T, c console, clean string) enrolment {
 }
 
 // endHalfWay sends edgectl a signal when it has written its certificate.
-func endHalfWay(t *testing.T, e enrolment, signal syscall.Signal) string {
+func endHalfWay(t *testing.T, e enrollment, signal syscall.Signal) string {
 	t.Helper()
 	out := make(chan string, 1)
 	go func() { out <- paste(t, ":", e.Command) }()

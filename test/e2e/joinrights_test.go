@@ -49,18 +49,18 @@ func asNode(request map[string]any, name, ip string) map[string]any {
 func TestJoinRights(t *testing.T) {
 	clean := deviceState(t)
 	operator := signIn(t, edgeOperator(t))
-	enrolment := createEnrolment(t, operator)
+	enrollment := createEnrollment(t, operator)
 	request := joinRequest(t, operator)
-	waiting := enrol(t, operator, asNode(request, "rights-0", "192.168.100.90"))
-	onHost(t, spare, enrolment.Command)
-	waitPhase(t, operator, enrolment.Name, "Verified")
+	waiting := enrollNode(t, operator, asNode(request, "rights-0", "192.168.100.90"))
+	onHost(t, spare, enrollment.Command)
+	waitPhase(t, operator, enrollment.Name, "Verified")
 	t.Cleanup(func() {
 		for _, name := range []string{"rights-1", "rights-2"} {
-			forgetEnrolmentsOf(t, name)
+			forgetEnrollmentsOf(t, name)
 		}
 	})
 	strangers := map[string]console{"401": site.Nobody(), "403": signIn(t, site.Tokens.Viewer)}
-	operations := joinOperations(enrolment.Name, waiting.Name, request)
+	operations := joinOperations(enrollment.Name, waiting.Name, request)
 	for status, who := range strangers {
 		for _, o := range operations {
 			if err := attempt(t, who, o); err == nil || !strings.Contains(err.Error(), ": "+status+" ") {
@@ -167,8 +167,8 @@ func wantNoSecrets(t *testing.T, user string) {
 	}
 }
 
-// forgetEnrolmentsOf deletes what a test left under a node's name.
-func forgetEnrolmentsOf(t *testing.T, node string) {
+// forgetEnrollmentsOf deletes what a test left under a node's name.
+func forgetEnrollmentsOf(t *testing.T, node string) {
 	t.Helper()
 	names := mustKubectl(t, "-n", "edgeway-join", "get", "edgeenrollments", "-o", `jsonpath={range .items[?(@.spec.nodeName=="`+node+`")]}{.metadata.name} {end}`)
 	for name := range strings.FieldsSeq(names) {

@@ -26,7 +26,7 @@ func TestKeadm(t *testing.T) {
 	for _, name := range []string{spare, spare, spare + "-again"} {
 		request := joinRequest(t, c)
 		request["nodeName"], request["cgroupDriver"] = name, "cgroupfs"
-		e := enrol(t, c, request)
+		e := enrollNode(t, c, request)
 		var stock struct {
 			Command string `json:"command"`
 		}

@@ -61,7 +61,7 @@ func TestNodesOnTheCommandLine(t *testing.T) {
 	nodesRefusals(t)
 
 	if plan := mustEdgeway(t, "nodes", "leave", spare, "--plan", "-o", "json"); !strings.Contains(plan, made.Enrollment) {
-		t.Errorf("the plan does not name the enrolment: %s", plan)
+		t.Errorf("the plan does not name the enrollment: %s", plan)
 	}
 	mustEdgeway(t, "nodes", "leave", spare, "--timeout", "30s")
 	if out := mustKubectl(t, "get", "node", spare, "--ignore-not-found", "-o", "name"); out != "" {
@@ -112,7 +112,7 @@ func mustEdgeway(t *testing.T, args ...string) string {
 }
 
 // wantNode waits until a field of the spare host's Node has a value: edge-watcher acts
-// on the enrolment.
+// on the enrollment.
 func wantNode(t *testing.T, path, want string) {
 	t.Helper()
 	eventually(t, 20*time.Second, func() error {

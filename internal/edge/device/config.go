@@ -11,7 +11,7 @@ import (
 )
 
 // tailor puts into edgecore.yaml what only the device knows: its cgroup driver,
-// when the enrolment left it open, and kubelet settings of special hosts, which
+// when the enrollment left it open, and kubelet settings of special hosts, which
 // win. It returns the cgroup root too, so that leaving can clear it.
 func tailor(edgecore, kubeletExtra []byte, nodeName, cgroupDriver string) (config []byte, cgroupRoot string, err error) {
 	var c map[string]any

@@ -272,7 +272,7 @@ func (r *joining) files(ctx context.Context) error {
 	)
 }
 
-// cgroupDriver is the enrolment's, else what the runtime uses, else what a
+// cgroupDriver is the enrollment's, else what the runtime uses, else what a
 // runtime uses that is too old to tell.
 func (r *joining) cgroupDriver(ctx context.Context) (string, error) {
 	if r.lookup.CgroupDriver != "" {
@@ -328,7 +328,7 @@ func (r *joining) claimRun() error {
 }
 
 // undo leaves the device as it was. It has a context of its own: the reason may
-// be that the join's was cancelled.
+// be that the join's was canceled.
 func (r *joining) undo(why error) error {
 	r.say("the join failed and is undone")
 	if errors.Is(why, errNotRegistered) {

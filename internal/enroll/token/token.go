@@ -65,7 +65,7 @@ func NewRecipient() (*Recipient, error) {
 // PublicKey is what the token is sealed to, KeySize bytes.
 func (r *Recipient) PublicKey() []byte { return r.public }
 
-// info binds a sealed token to its enrolment: put into another one, it does not open.
+// info binds a sealed token to its enrollment: put into another one, it does not open.
 func info(enrollment string) []byte { return []byte("edgeway.io join token of " + enrollment) }
 
 // Seal encrypts a token so that only the holder of the public key's private half

@@ -29,7 +29,7 @@ func (s *site) bundled(name string) []byte {
 // TestABundleSpendsTheCode: what the console asks for is signed, once.
 func TestABundleSpendsTheCode(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 	s.run("e1")
 	csr := s.bundled("e1")
 	e := s.run("e1")
@@ -37,7 +37,7 @@ func TestABundleSpendsTheCode(t *testing.T) {
 		t.Errorf("phase %s, %+v", e.Status.Phase, e.Status.Conditions)
 	}
 	// A device was first: its request stays.
-	s.enrolment("e2", "edge-2", "192.168.100.2", nil)
+	s.enrollment("e2", "edge-2", "192.168.100.2", nil)
 	s.run("e2")
 	s.redeem("e2")
 	first := s.run("e2").Status.CSR
@@ -46,7 +46,7 @@ func TestABundleSpendsTheCode(t *testing.T) {
 		t.Error("a bundle took the place of a device")
 	}
 	// Nothing is signed for one that is revoked.
-	s.enrolment("e3", "edge-3", "192.168.100.3", func(e *v1alpha1.EdgeEnrollment) { e.Spec.State = v1alpha1.StateRevoked })
+	s.enrollment("e3", "edge-3", "192.168.100.3", func(e *v1alpha1.EdgeEnrollment) { e.Spec.State = v1alpha1.StateRevoked })
 	s.run("e3")
 	s.bundled("e3")
 	if got := s.run("e3"); len(got.Status.Certificate) > 0 {
@@ -59,7 +59,7 @@ func TestABundleSpendsTheCode(t *testing.T) {
 func TestABundleExpires(t *testing.T) {
 	s := newSite(t)
 	for _, name := range []string{"1", "2"} {
-		s.enrolment("e"+name, "edge-"+name, "192.168.100."+name, nil)
+		s.enrollment("e"+name, "edge-"+name, "192.168.100."+name, nil)
 		s.run("e" + name)
 		s.bundled("e" + name)
 		s.run("e" + name)

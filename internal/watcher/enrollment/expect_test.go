@@ -36,7 +36,7 @@ func (s *site) expected(name string) *corev1.Node {
 // the enrollment does not count it as registered.
 func TestNodeExistsBeforeTheDevice(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels["site"] = "a" })
+	s.enrollment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels["site"] = "a" })
 	s.run("e")
 	if s.expected("edge-1") != nil {
 		t.Fatal("the Node is there before the code is used")
@@ -100,7 +100,7 @@ func TestNodeOfADeviceThatDoesNotCome(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) {
+			s.enrollment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) {
 				e.Spec.TokenFor = &v1alpha1.TokenRecipient{PublicKey: recipient(t).PublicKey()}
 			})
 			s.run("e")
@@ -118,7 +118,7 @@ func TestNodeOfADeviceThatDoesNotCome(t *testing.T) {
 // TestArrivedNodeStays: revoking a code changes nothing for a node that has joined.
 func TestArrivedNodeStays(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.redeem("e")
 	s.run("e")
@@ -137,7 +137,7 @@ func TestArrivedNodeStays(t *testing.T) {
 // TestNodeTakenAway: the join goes on, and the status says who deleted the Node.
 func TestNodeTakenAway(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.redeem("e")
 	s.run("e")
@@ -167,7 +167,7 @@ func TestNodeTakenAway(t *testing.T) {
 // TestNodeCannotBeCreated: the certificate is signed all the same.
 func TestNodeCannotBeCreated(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.redeem("e")
 	allow := s.r.client
@@ -191,7 +191,7 @@ func TestNodeCannotBeCreated(t *testing.T) {
 // CloudCore sends no pod to such a node.
 func TestNodeLabelledEdgeIsMended(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	e := s.run("e")
 	e.Spec.Labels[v1alpha1.LabelEdge] = "edge" // reserved by an earlier version
 	if err := s.c.Update(t.Context(), e); err != nil {
@@ -205,7 +205,7 @@ func TestNodeLabelledEdgeIsMended(t *testing.T) {
 	if got := reason(e, v1alpha1.ConditionNodeConfigured); got != "True Applied" {
 		t.Errorf("NodeConfigured is %q", got)
 	}
-	s.enrolment("other", "edge-2", "192.168.100.2", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels[v1alpha1.LabelEdge] = "edge" })
+	s.enrollment("other", "edge-2", "192.168.100.2", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels[v1alpha1.LabelEdge] = "edge" })
 	if got := reason(s.run("other"), v1alpha1.ConditionReserved); got != "False InvalidSpec" {
 		t.Errorf("a new enrollment with the value is %q", got)
 	}
@@ -215,7 +215,7 @@ func TestNodeLabelledEdgeIsMended(t *testing.T) {
 // made first.
 func TestKeadmWantsNoNode(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", tokenFor(recipient(t)))
+	s.enrollment("e", "edge-1", "192.168.100.1", tokenFor(recipient(t)))
 	e := s.run("e")
 	if s.expected("edge-1") == nil {
 		t.Fatal("there is no Node for a bundle's device")

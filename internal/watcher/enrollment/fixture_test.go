@@ -127,8 +127,8 @@ func tunnelRecord() client.Object {
 		Annotations: map[string]string{v1alpha1.TunnelPortAnnotation: `{"ipTunnelPort":{"10.0.0.5":10351},"port":{"10351":true}}`}}}
 }
 
-// enrolment as the console creates it.
-func (s *site) enrolment(name, node, ip string, change func(*v1alpha1.EdgeEnrollment)) *v1alpha1.EdgeEnrollment {
+// enrollment as the console creates it.
+func (s *site) enrollment(name, node, ip string, change func(*v1alpha1.EdgeEnrollment)) *v1alpha1.EdgeEnrollment {
 	e := &v1alpha1.EdgeEnrollment{
 		ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.JoinNamespace, Name: name, UID: types.UID("uid-of-" + name)},
 		Spec: v1alpha1.EdgeEnrollmentSpec{NodeName: node, Arch: "amd64", NodeIP: ip, CodeHash: enroll.HashCode(name),
@@ -144,7 +144,7 @@ func (s *site) enrolment(name, node, ip string, change func(*v1alpha1.EdgeEnroll
 	return e
 }
 
-// run reconciles until nothing changes any more and returns the enrolment.
+// run reconciles until nothing changes any more and returns the enrollment.
 func (s *site) run(name string) *v1alpha1.EdgeEnrollment {
 	s.t.Helper()
 	key := client.ObjectKey{Namespace: v1alpha1.JoinNamespace, Name: name}
@@ -159,7 +159,7 @@ func (s *site) run(name string) *v1alpha1.EdgeEnrollment {
 			return &after
 		}
 	}
-	s.t.Fatal("the enrolment does not come to rest")
+	s.t.Fatal("the enrollment does not come to rest")
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (s *site) asIfUnused(name string, csr []byte) {
 // not from another edge-watcher either; the same request is answered again.
 func TestASignedEnrollmentStaysSigned(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 	s.run("e1")
 	s.redeem("e1")
 	signed := s.run("e1")
@@ -65,7 +65,7 @@ func TestASignedEnrollmentStaysSigned(t *testing.T) {
 // A certificate of an earlier version, which noted nothing, counts as well.
 func TestAnEarlierVersionsCertificateIsNoted(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 	s.run("e1")
 	s.redeem("e1")
 	s.run("e1")
@@ -91,7 +91,7 @@ func TestNothingIsSignedUnnoted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 	s.run("e1")
 	s.redeem("e1")
 	if e := s.run("e1"); len(e.Status.Certificate) > 0 || e.Status.Phase == v1alpha1.PhaseRefused {
@@ -102,7 +102,7 @@ func TestNothingIsSignedUnnoted(t *testing.T) {
 // An object has no room for ever: the entries of enrollments that are gone are dropped.
 func TestIssuedForgetsWhatIsGone(t *testing.T) {
 	s := newSite(t)
-	e := s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+	e := s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 	e.Status.CSR = []byte("a request")
 	var cm corev1.ConfigMap
 	s.get(client.ObjectKey{Namespace: "kubeedge", Name: IssuedName(shardOf(e.UID))}, &cm)
@@ -114,7 +114,7 @@ func TestIssuedForgetsWhatIsGone(t *testing.T) {
 	for n := 0; ; n++ {
 		name := fmt.Sprint("other-", n)
 		if uid := types.UID("uid-of-" + name); shardOf(uid) == shardOf(e.UID) {
-			s.enrolment(name, "edge-2", "192.168.100.2", nil)
+			s.enrollment(name, "edge-2", "192.168.100.2", nil)
 			cm.Data[string(uid)] = "hash"
 			break
 		}

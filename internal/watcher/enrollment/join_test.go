@@ -37,7 +37,7 @@ func TestReservation(t *testing.T) {
 		n.Spec.PodCIDRs = []string{"10.244.0.0/24"}
 	}
 	other := func(s *site) {
-		s.enrolment("other", "edge-9", "192.168.100.9", nil)
+		s.enrollment("other", "edge-9", "192.168.100.9", nil)
 		s.run("other")
 	}
 	tests := map[string]struct {
@@ -60,7 +60,7 @@ func TestReservation(t *testing.T) {
 			if test.before != nil {
 				test.before(s)
 			}
-			s.enrolment("e", test.node, test.ip, nil)
+			s.enrollment("e", test.node, test.ip, nil)
 			e := s.run("e")
 			if got := reason(e, v1alpha1.ConditionReserved); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
@@ -72,27 +72,27 @@ func TestReservation(t *testing.T) {
 	}
 }
 
-func TestARevokedOrExpiredEnrolmentFreesItsAddress(t *testing.T) {
+func TestARevokedOrExpiredEnrollmentFreesItsAddress(t *testing.T) {
 	s := newSite(t)
-	first := s.enrolment("first", "edge-1", "192.168.100.1", nil)
+	first := s.enrollment("first", "edge-1", "192.168.100.1", nil)
 	s.run("first")
 	s.now = s.now.Add(time.Hour)
 	wantPhase(t, s.run("first"), v1alpha1.PhaseExpired)
-	s.enrolment("second", "edge-1", "192.168.100.1", nil)
+	s.enrollment("second", "edge-1", "192.168.100.1", nil)
 	second := s.run("second")
 	wantPhase(t, second, v1alpha1.PhasePending)
 	second.Spec.State = v1alpha1.StateRevoked
 	if err := s.c.Update(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	s.enrolment("third", "edge-1", first.Spec.NodeIP, nil)
+	s.enrollment("third", "edge-1", first.Spec.NodeIP, nil)
 	wantPhase(t, s.run("third"), v1alpha1.PhasePending)
 }
 
 // The whole way of one device, with every phase seen.
 func TestFromPendingToVerified(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	wantPhase(t, s.run("e"), v1alpha1.PhasePending)
 	s.redeem("e")
 	e := s.run("e")
@@ -175,7 +175,7 @@ func (s *site) runProbe(name string) {
 func probed(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
 	s.run("e")
@@ -244,7 +244,7 @@ func TestASlowNodeIsAskedLessOften(t *testing.T) {
 
 func TestWithoutEdgeStreamAJoinEndsAtReady(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Components.EdgeStream = false })
+	s.enrollment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Components.EdgeStream = false })
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { ready(n); tunnelled(n) })
 	wantPhase(t, s.run("e"), v1alpha1.PhaseReady)
@@ -252,7 +252,7 @@ func TestWithoutEdgeStreamAJoinEndsAtReady(t *testing.T) {
 
 func TestSigningRefuses(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	e := s.run("e")
 	e.Status.CSR, e.Status.Phase = []byte("nonsense"), v1alpha1.PhaseCodeUsed
 	if err := s.c.Status().Update(t.Context(), e); err != nil {
@@ -272,7 +272,7 @@ func TestSigningWaitsForTheCA(t *testing.T) {
 	if err := s.c.Delete(t.Context(), &secret); err != nil {
 		t.Fatal(err)
 	}
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.redeem("e")
 	if got := reason(s.run("e"), v1alpha1.ConditionCertificateIssued); got != "False CANotAvailable" {
@@ -287,7 +287,7 @@ func TestSigningWaitsForTheCA(t *testing.T) {
 
 func TestACloudNodeIsNotTouched(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { n.Labels = map[string]string{"x": "y"}; ready(n) })
 	e := s.run("e")
@@ -298,9 +298,9 @@ func TestACloudNodeIsNotTouched(t *testing.T) {
 	}
 }
 
-func TestLabelsAndTaintsFollowTheEnrolment(t *testing.T) {
+func TestLabelsAndTaintsFollowTheEnrollment(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels["site"] = "a" })
+	s.enrollment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Labels["site"] = "a" })
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", func(n *corev1.Node) { n.Labels["theirs"] = "stays" })
 	e := s.run("e")
@@ -329,7 +329,7 @@ func TestLabelsAndTaintsFollowTheEnrolment(t *testing.T) {
 // TestASilentDeviceIsToldOf: one that was switched off half-way cannot say so itself.
 func TestASilentDeviceIsToldOf(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	s.redeem("e")
 	e := s.run("e")
 	wantPhase(t, e, v1alpha1.PhaseCertificateIssued)
@@ -349,7 +349,7 @@ func TestASilentDeviceIsToldOf(t *testing.T) {
 // TestAReportEndsWhenTheNodeIsThere: it came in by another way, or was mended.
 func TestAReportEndsWhenTheNodeIsThere(t *testing.T) {
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", nil)
+	s.enrollment("e", "edge-1", "192.168.100.1", nil)
 	e := s.run("e")
 	e.Status.FailedChecks = []v1alpha1.FailedCheck{{ID: "disk", Title: "disk space"}}
 	meta.SetStatusCondition(&e.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionDeviceChecked, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPreflightFailed})
@@ -369,7 +369,7 @@ func TestAReportEndsWhenTheNodeIsThere(t *testing.T) {
 // TestANameThatACloudNodeTookMeanwhile: nothing is given out for it, and it is told.
 func TestANameThatACloudNodeTookMeanwhile(t *testing.T) {
 	s := newSite(t)
-	e := s.enrolment("e", "cp-2", "192.168.100.1", nil)
+	e := s.enrollment("e", "cp-2", "192.168.100.1", nil)
 	reconcile := func() *v1alpha1.EdgeEnrollment {
 		key := client.ObjectKeyFromObject(e)
 		for range 3 {
@@ -403,7 +403,7 @@ func TestANameThatACloudNodeTookMeanwhile(t *testing.T) {
 // TestAnEnrollmentThatCannotBeRead is told on itself, without harm to what it says.
 func TestAnEnrollmentThatCannotBeRead(t *testing.T) {
 	s := newSite(t)
-	e := s.enrolment("e", "n", "192.168.100.1", nil)
+	e := s.enrollment("e", "n", "192.168.100.1", nil)
 	key := client.ObjectKeyFromObject(e)
 	bad := e.DeepCopy()
 	bad.Spec, bad.Undecodable = v1alpha1.EdgeEnrollmentSpec{}, `time: invalid duration "zzz"`

@@ -18,7 +18,7 @@ import (
 func joined(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
-	s.enrolment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Components.EdgeStream = false })
+	s.enrollment("e", "edge-1", "192.168.100.1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.Components.EdgeStream = false })
 	s.run("e")
 	s.register("edge-1", "192.168.100.1", ready)
 	wantPhase(t, s.run("e"), v1alpha1.PhaseReady)
@@ -78,7 +78,7 @@ func TestRetire(t *testing.T) {
 	if diff := cmp.Diff([]string{"daemon", "mirror"}, left); diff != "" {
 		t.Errorf("pods that stay (-want +got):\n%s", diff)
 	}
-	s.enrolment("again", "edge-1", "192.168.100.1", nil)
+	s.enrollment("again", "edge-1", "192.168.100.1", nil)
 	wantPhase(t, s.run("again"), v1alpha1.PhasePending)
 	var tomb v1alpha1.EdgeEnrollment
 	if err := s.c.Get(t.Context(), client.ObjectKeyFromObject(e), &tomb); !apierrors.IsNotFound(err) {

@@ -23,7 +23,7 @@ func tokenFor(r *token.Recipient) func(*v1alpha1.EdgeEnrollment) {
 func TestTokenIsSealedAndLivesAsLongAsTheCode(t *testing.T) {
 	s := newSite(t)
 	asker := recipient(t)
-	s.enrolment("e1", "edge-1", "192.168.100.1", tokenFor(asker))
+	s.enrollment("e1", "edge-1", "192.168.100.1", tokenFor(asker))
 	e := s.run("e1")
 	if e.Status.Token == nil {
 		t.Fatalf("no token: %+v", e.Status.Conditions)
@@ -47,7 +47,7 @@ func TestTokenIsSealedAndLivesAsLongAsTheCode(t *testing.T) {
 	}
 }
 
-func TestNoTokenForAnEnrolmentThatIsOver(t *testing.T) {
+func TestNoTokenForAnEnrollmentThatIsOver(t *testing.T) {
 	for name, end := range map[string]func(*site){
 		"revoked": func(s *site) {
 			s.change("e1", func(e *v1alpha1.EdgeEnrollment) { e.Spec.State = v1alpha1.StateRevoked })
@@ -57,7 +57,7 @@ func TestNoTokenForAnEnrolmentThatIsOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.enrolment("e1", "edge-1", "192.168.100.1", nil)
+			s.enrollment("e1", "edge-1", "192.168.100.1", nil)
 			s.run("e1")
 			end(s)
 			s.change("e1", tokenFor(recipient(t)))

@@ -22,7 +22,7 @@ import (
 	"github.com/edgeway-io/edgeway/internal/routes"
 )
 
-// Reconciler moves one enrolment at a time to where its spec and its Node say.
+// Reconciler moves one enrollment at a time to where its spec and its Node say.
 type Reconciler struct {
 	client client.Client
 	// live reads past the cache: what is decided once must not be decided on old
@@ -36,7 +36,7 @@ type Reconciler struct {
 	issued    issued
 }
 
-// NewReconciler makes a Reconciler. c may read Nodes and enrolments from a cache
+// NewReconciler makes a Reconciler. c may read Nodes and enrollments from a cache
 // with IndexNodeName, live reads from the apiserver, core is the REST client of
 // the core API group, by which logs are read, and figures answers for kubelets.
 func NewReconciler(c client.Client, live client.Reader, core rest.Interface, figures Figures, o Options) *Reconciler {
@@ -78,10 +78,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if apierrors.IsConflict(uerr) || apierrors.IsNotFound(uerr) {
 			return ctrl.Result{RequeueAfter: 100 * time.Millisecond}, nil
 		}
-		return ctrl.Result{}, fmt.Errorf("writing the status of enrolment %s: %w", e.Name, uerr)
+		return ctrl.Result{}, fmt.Errorf("writing the status of enrollment %s: %w", e.Name, uerr)
 	}
 	if before.Phase != e.Status.Phase {
-		ctrl.LoggerFrom(ctx).Info("enrolment moved on", "node", e.Spec.NodeName, "from", before.Phase, "to", e.Status.Phase)
+		ctrl.LoggerFrom(ctx).Info("enrollment moved on", "node", e.Spec.NodeName, "from", before.Phase, "to", e.Status.Phase)
 	}
 	return result, err
 }

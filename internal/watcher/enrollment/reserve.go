@@ -24,13 +24,13 @@ type facts struct {
 	serviceCIDRs []netip.Prefix
 }
 
-// verdict of one check; an empty reason lets the enrolment through.
+// verdict of one check; an empty reason lets the enrollment through.
 type verdict struct{ reason, message string }
 
 // checks in the order in which they matter to a person.
 var checks = []func(*v1alpha1.EdgeEnrollment, facts) verdict{validSpec, nameFree, addressFree, addressOutsideCluster}
 
-// decide says whether the enrolment gets its name and address.
+// decide says whether the enrollment gets its name and address.
 func decide(e *v1alpha1.EdgeEnrollment, f facts) verdict {
 	for _, check := range checks {
 		if v := check(e, f); v.reason != "" {
@@ -40,7 +40,7 @@ func decide(e *v1alpha1.EdgeEnrollment, f facts) verdict {
 	return verdict{}
 }
 
-// validSpec: an enrolment may have been written by other hands than the console's.
+// validSpec: an enrollment may have been written by other hands than the console's.
 func validSpec(e *v1alpha1.EdgeEnrollment, _ facts) verdict {
 	if p := enroll.ValidateSpec(&e.Spec); len(p) > 0 {
 		return verdict{v1alpha1.ReasonInvalid, p.Error()}
@@ -58,7 +58,7 @@ func nameFree(e *v1alpha1.EdgeEnrollment, f facts) verdict {
 	}
 	for i := range f.others {
 		if f.others[i].Spec.NodeName == e.Spec.NodeName {
-			return verdict{v1alpha1.ReasonNameTaken, fmt.Sprintf("node name %q is reserved by enrolment %s", e.Spec.NodeName, f.others[i].Name)}
+			return verdict{v1alpha1.ReasonNameTaken, fmt.Sprintf("node name %q is reserved by enrollment %s", e.Spec.NodeName, f.others[i].Name)}
 		}
 	}
 	return verdict{}
@@ -137,7 +137,7 @@ func (r *Reconciler) reserve(ctx context.Context, e *v1alpha1.EdgeEnrollment) (c
 		meta.RemoveStatusCondition(&e.Status.Conditions, v1alpha1.ConditionReturned)
 	}
 	if err := r.client.Status().Update(ctx, e); err != nil {
-		return ctrl.Result{}, fmt.Errorf("reserving for enrolment %s: %w", e.Name, err)
+		return ctrl.Result{}, fmt.Errorf("reserving for enrollment %s: %w", e.Name, err)
 	}
 	r.remember(e)
 	return ctrl.Result{}, r.clearTombstones(ctx, e)
@@ -167,7 +167,7 @@ func listNodes(ctx context.Context, live client.Reader) ([]routes.Node, error) {
 	return out, nil
 }
 
-// clearTombstones: who enrols a name anew has taken it over from the retired one.
+// clearTombstones: who enrolls a name anew has taken it over from the retired one.
 func (r *Reconciler) clearTombstones(ctx context.Context, e *v1alpha1.EdgeEnrollment) error {
 	if e.Status.Phase == v1alpha1.PhaseRefused {
 		return nil

@@ -79,8 +79,8 @@ func TestACacheThatIsBehindGivesNothingTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.enrolment("first", "edge-1", "fd00::1", nil)
-			s.enrolment("second", tc.node, tc.ip, nil)
+			s.enrollment("first", "edge-1", "fd00::1", nil)
+			s.enrollment("second", tc.node, tc.ip, nil)
 			b := &behind{Client: s.c, frozen: map[string]v1alpha1.EdgeEnrollment{}}
 			s.freeze(b, "first", "second")
 			s.r.client = b
@@ -91,7 +91,7 @@ func TestACacheThatIsBehindGivesNothingTwice(t *testing.T) {
 				t.Errorf("while the cache is behind: %s, want %s", got, tc.want)
 			}
 			clear(b.frozen) // it has caught up
-			s.enrolment("third", tc.node, tc.ip, nil)
+			s.enrollment("third", tc.node, tc.ip, nil)
 			if got := s.reserveNow("third"); tc.want != "Reserved" && got != tc.want {
 				t.Errorf("when the cache has caught up: %s, want %s", got, tc.want)
 			}
@@ -113,14 +113,14 @@ func TestWhatIsFreedIsGivenAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.enrolment("first", "edge-1", "192.168.100.1", nil)
+			s.enrollment("first", "edge-1", "192.168.100.1", nil)
 			s.reserveNow("first")
 			var e v1alpha1.EdgeEnrollment
 			s.get(client.ObjectKey{Namespace: v1alpha1.JoinNamespace, Name: "first"}, &e)
 			if err := free(s, &e); err != nil {
 				t.Fatal(err)
 			}
-			s.enrolment("second", "edge-1", "192.168.100.1", nil)
+			s.enrollment("second", "edge-1", "192.168.100.1", nil)
 			if got := s.reserveNow("second"); got != "Reserved" {
 				t.Errorf("it is %s", got)
 			}
@@ -134,7 +134,7 @@ func TestReservingIsNotQuadratic(t *testing.T) {
 	const enrollments = 200
 	s := newSite(t)
 	for i := range enrollments {
-		s.enrolment(fmt.Sprint("e", i), fmt.Sprint("edge-", i), fmt.Sprintf("192.168.%d.%d", 100+i/100, 1+i%100), nil)
+		s.enrollment(fmt.Sprint("e", i), fmt.Sprint("edge-", i), fmt.Sprintf("192.168.%d.%d", 100+i/100, 1+i%100), nil)
 	}
 	b := &behind{Client: s.c}
 	s.r.client, s.r.live = b, nil // nothing is read past the cache
@@ -157,7 +157,7 @@ func TestRefusingIsNotQuadratic(t *testing.T) {
 	s.r.client, s.r.live = b, nil
 	for i := range enrollments {
 		name := fmt.Sprint("e", i)
-		s.enrolment(name, "edge-1", "192.168.100.1", nil)
+		s.enrollment(name, "edge-1", "192.168.100.1", nil)
 		want := v1alpha1.ReasonNameTaken
 		if i == 0 {
 			want = "Reserved"

@@ -28,7 +28,7 @@ import (
 const DefaultProbeImage = "edgeway/probe:latest"
 
 const (
-	// IndexNodeName is the field index that finds the enrolments of a Node.
+	// IndexNodeName is the field index that finds the enrollments of a Node.
 	IndexNodeName = "enrollment.edgeway.io/nodeName"
 	// Reading a log through a dead tunnel takes its whole timeout: several at once.
 	workers = 8
@@ -65,7 +65,7 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, figures Figures, o O
 	r := NewReconciler(mgr.GetClient(), mgr.GetAPIReader(), clientset.CoreV1().RESTClient(), figures, o)
 	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexNodeName, NodeNameOf)
 	if err != nil {
-		return fmt.Errorf("indexing enrolments by node name: %w", err)
+		return fmt.Errorf("indexing enrollments by node name: %w", err)
 	}
 	err = mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.EdgeEnrollment{}, IndexReserved, ReservedBy)
 	if err != nil {
@@ -78,13 +78,13 @@ func SetupWithManager(mgr ctrl.Manager, store *nodes.Store, figures Figures, o O
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("enrollment").
 		For(&v1alpha1.EdgeEnrollment{}).
-		WatchesRawSource(nodes.Source{Store: store, Requests: r.enrolmentsOf}).
+		WatchesRawSource(nodes.Source{Store: store, Requests: r.enrollmentsOf}).
 		WatchesRawSource(probes).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
 
-// probeSource wakes an enrolment when its probe pod changes, from a cache of its own:
+// probeSource wakes an enrollment when its probe pod changes, from a cache of its own:
 // the manager's must not be limited to these pods. What is decided, is decided on the
 // pods as the API server has them.
 func probeSource(mgr ctrl.Manager) (source.Source, error) {
@@ -114,16 +114,16 @@ func NodeNameOf(o client.Object) []string {
 	return []string{e.Spec.NodeName}
 }
 
-// enrolmentsOf returns live ones and tombstones alike. Heartbeats are the bulk of a
+// enrollmentsOf returns live ones and tombstones alike. Heartbeats are the bulk of a
 // cluster's node events and cost nothing.
-func (r *Reconciler) enrolmentsOf(ctx context.Context, before, after *nodes.Node) []reconcile.Request {
+func (r *Reconciler) enrollmentsOf(ctx context.Context, before, after *nodes.Node) []reconcile.Request {
 	if !nodes.Followed(before, after) {
 		return nil
 	}
 	var list v1alpha1.EdgeEnrollmentList
 	name := nodes.Name(before, after)
 	if err := r.client.List(ctx, &list, client.InNamespace(v1alpha1.JoinNamespace), client.MatchingFields{IndexNodeName: name}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the enrolments of a node", "node", name)
+		ctrl.LoggerFrom(ctx).Error(err, "listing the enrollments of a node", "node", name)
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(list.Items)+1)

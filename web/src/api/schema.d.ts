@@ -48,7 +48,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Enrolments of edge nodes */
+        /** Enrollments of edge nodes */
         get: operations["listEnrollments"];
         put?: never;
         /** Begin to join an edge node */
@@ -66,7 +66,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One enrolment */
+        /** One enrollment */
         get: operations["getEnrollment"];
         put?: never;
         post?: never;
@@ -102,7 +102,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * An enrolment's phases as server-sent events
+         * An enrollment's phases as server-sent events
          * @description Every event carries the whole Enrollment.
          */
         get: operations["streamEnrollment"];
@@ -1760,7 +1760,7 @@ export interface components {
             listNodes: boolean;
             listPods: boolean;
             patchNodes: boolean;
-            /** @description Change enrolments, which retires and cordons edge nodes */
+            /** @description Change enrollments, which retires and cordons edge nodes */
             retireNodes: boolean;
         };
         Sample: {

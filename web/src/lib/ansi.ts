@@ -87,9 +87,9 @@ function apply(s: Sgr, parameters: string): Sgr {
     else if (c === 49) out.bg = -1;
     else if (c === 38 || c === 48) {
       const long = codes[i + 1] === 2;
-      const colour = long ? nearest(codes[i + 2] ?? 0, codes[i + 3] ?? 0, codes[i + 4] ?? 0) : indexed(codes[i + 2] ?? 0);
-      if (c === 38) out.fg = colour;
-      else out.bg = colour;
+      const color = long ? nearest(codes[i + 2] ?? 0, codes[i + 3] ?? 0, codes[i + 4] ?? 0) : indexed(codes[i + 2] ?? 0);
+      if (c === 38) out.fg = color;
+      else out.bg = color;
       i += long ? 4 : 2;
     }
   }

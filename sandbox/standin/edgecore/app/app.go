@@ -28,7 +28,7 @@ func Run(ctx context.Context, conf config.Config, path, kubeletBinary string) er
 	if err := checkProcesses(); err != nil {
 		return err
 	}
-	if err := enrol(ctx, conf, path); err != nil {
+	if err := enrollNode(ctx, conf, path); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -72,9 +72,9 @@ func startKubelet(ctx context.Context, group *errgroup.Group, conf config.Config
 	return nil
 }
 
-// enrol leaves a certificate in place. It does not wait for a cloud that is away or
+// enroll leaves a certificate in place. It does not wait for a cloud that is away or
 // refuses: like the real one it gives up, and whatever runs EdgeCore starts it again.
-func enrol(ctx context.Context, conf config.Config, path string) error {
+func enrollNode(ctx context.Context, conf config.Config, path string) error {
 	hub := conf.Modules.EdgeHub
 	err := enroll.Ensure(ctx, enroll.Request{
 		Node: conf.Modules.Edged.HostnameOverride, Server: hub.HTTPServer, Token: hub.Token,

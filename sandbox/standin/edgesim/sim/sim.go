@@ -83,7 +83,7 @@ type node struct {
 }
 
 func (n *node) run(ctx context.Context, gate chan struct{}) error {
-	ca, pair, err := n.enrol(ctx, gate)
+	ca, pair, err := n.enrollNode(ctx, gate)
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -120,8 +120,8 @@ func (n *node) run(ctx context.Context, gate chan struct{}) error {
 	return group.Wait()
 }
 
-// enrol waits for the server as long as it takes, but not after a refusal.
-func (n *node) enrol(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair, error) {
+// enroll waits for the server as long as it takes, but not after a refusal.
+func (n *node) enrollNode(ctx context.Context, gate chan struct{}) ([]byte, pki.Pair, error) {
 	for {
 		gate <- struct{}{}
 		ca, pair, err := n.certificate(ctx)

@@ -9,7 +9,7 @@ import type { LogSearch } from './log-search';
 
 /** Characters of a line that are shown at once; the whole line opens in a dialog. */
 const shownChars = 4000;
-const sourceColours = 8;
+const sourceColors = 8;
 
 interface ViewerProps {
   buffer: LogBuffer;
@@ -153,7 +153,7 @@ interface LineProps {
 function Line({ line, buffer, search, stamps, names, open }: LineProps) {
   const { t } = useTranslation();
   const source = buffer.sources[line.source];
-  const name = names && source && <span className={`ew-log-from-${line.source % sourceColours}`}>{nameOf(buffer, line.source)} </span>;
+  const name = names && source && <span className={`ew-log-from-${line.source % sourceColors}`}>{nameOf(buffer, line.source)} </span>;
   if (line.remark) {
     return (
       <span className="ew-log-remark">
