@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/streamcert"
 )
 
 var errUnexpected = errors.New("not so")
@@ -87,6 +88,10 @@ func removeOurs(t *testing.T) {
 		err := client.IgnoreNotFound(admin.Delete(context.Background(), lease))
 		for _, kind := range []client.Object{&v1alpha1.EdgeRouteSlice{}, &v1alpha1.EdgeRouteTargets{}, &v1alpha1.CloudNodeRoutes{}} {
 			err = errors.Join(err, admin.DeleteAllOf(context.Background(), kind))
+		}
+		for _, name := range []string{streamcert.SecretName, streamcert.GateSecretName} {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: v1alpha1.KubeEdgeNamespace}}
+			err = errors.Join(err, client.IgnoreNotFound(admin.Delete(context.Background(), secret)))
 		}
 		if err != nil {
 			t.Error(err)
