@@ -29,18 +29,26 @@ type Identity struct {
 // RequestIdentity spends the code of an enrollment for an offline bundle, with the
 // caller's right to change the enrollment. The private key is made here and stored
 // nowhere, so a second call for one enrollment fails with ErrNoIdentity. ready, called
-// when the caller's right is known and nothing is spent yet, may call it off; it is asked again when the enrollment changed
-// meanwhile.
+// when the caller's right is known and nothing is spent yet, may call it off; it is called
+// again when the enrollment changed meanwhile.
 func RequestIdentity(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, ready func() error) (*Identity, error) {
 	key, csr, err := pki.NewRequest(e.Spec.NodeName)
 	if err != nil {
 		return nil, err
 	}
+	at := client.ObjectKeyFromObject(e)
 	// edge-watcher writes to a new enrollment, too.
-	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return askIdentity(ctx, user, e.DeepCopy(), csr, ready) }); err != nil {
+	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return askIdentity(ctx, user, at, csr, ready) }); err != nil {
 		return nil, err
 	}
-	signed, err := awaitIdentity(ctx, user, client.ObjectKeyFromObject(e), csr)
+	var signed *v1alpha1.EdgeEnrollment
+	err = await(ctx, user, at, ErrNoIdentity, func(now *v1alpha1.EdgeEnrollment) (bool, error) {
+		signed = now
+		if bytes.Equal(now.Status.CSR, csr) && len(now.Status.Certificate) > 0 {
+			return true, nil
+		}
+		return false, unsigned(now, csr)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -49,9 +57,10 @@ func RequestIdentity(ctx context.Context, user client.Client, e *v1alpha1.EdgeEn
 
 // askIdentity puts csr into the newest state of the enrollment, unless that state has
 // none to give.
-func askIdentity(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrollment, csr []byte, ready func() error) error {
-	if err := user.Get(ctx, client.ObjectKeyFromObject(e), e); err != nil {
-		return err
+func askIdentity(ctx context.Context, user client.Client, at client.ObjectKey, csr []byte, ready func() error) error {
+	e := &v1alpha1.EdgeEnrollment{}
+	if err := user.Get(ctx, at, e); err != nil {
+		return fmt.Errorf("reading the enrollment: %w", err)
 	}
 	if err := noIdentity(e); err != nil {
 		return err
@@ -82,32 +91,6 @@ func noIdentity(e *v1alpha1.EdgeEnrollment) error {
 		return fmt.Errorf("%w: it is %s already", ErrNoIdentity, e.Status.Phase)
 	}
 	return nil
-}
-
-// awaitIdentity polls, as awaitToken does.
-func awaitIdentity(ctx context.Context, user client.Client, key client.ObjectKey, csr []byte) (*v1alpha1.EdgeEnrollment, error) {
-	tooLate := time.After(tokenPatience)
-	tick := time.NewTicker(tokenPoll)
-	defer tick.Stop()
-	for {
-		var now v1alpha1.EdgeEnrollment
-		if err := user.Get(ctx, key, &now); err != nil {
-			return nil, fmt.Errorf("waiting for the bundle's certificate: %w", err)
-		}
-		if bytes.Equal(now.Status.CSR, csr) && len(now.Status.Certificate) > 0 {
-			return &now, nil
-		}
-		if err := unsigned(&now, csr); err != nil {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the bundle's certificate: %w", ctx.Err())
-		case <-tooLate:
-			return nil, fmt.Errorf("%w: edge-watcher has not signed it: see whether it runs in namespace %s", ErrNoIdentity, v1alpha1.KubeEdgeNamespace)
-		case <-tick.C:
-		}
-	}
 }
 
 // unsigned says why nothing will be signed for csr.

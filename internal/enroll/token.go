@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
@@ -35,8 +36,8 @@ type JoinToken struct {
 }
 
 const (
-	tokenPatience = 5 * time.Second
-	tokenPoll     = 200 * time.Millisecond
+	answerPatience = 5 * time.Second
+	answerPoll     = 200 * time.Millisecond
 )
 
 // RequestToken asks edge-watcher for a join token with the caller's right to
@@ -57,7 +58,13 @@ func RequestToken(ctx context.Context, user client.Client, e *v1alpha1.EdgeEnrol
 	if err != nil {
 		return nil, fmt.Errorf("asking for a join token: %w", err)
 	}
-	sealed, err := awaitToken(ctx, user, client.ObjectKeyFromObject(e), recipient.PublicKey())
+	var sealed *v1alpha1.SealedToken
+	err = await(ctx, user, client.ObjectKeyFromObject(e), ErrNoToken, func(now *v1alpha1.EdgeEnrollment) (bool, error) {
+		if sealed = now.Status.Token; sealed != nil && bytes.Equal(sealed.For, recipient.PublicKey()) {
+			return true, nil
+		}
+		return false, noToken(now)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -73,30 +80,23 @@ func TokenForbidden() error {
 	return fmt.Errorf("%w: it takes the right to create edgeenrollments/token in namespace %s", ErrTokenForbidden, v1alpha1.JoinNamespace)
 }
 
-// awaitToken polls: a watch would need another verb for the 0.2 s that this takes.
-func awaitToken(ctx context.Context, user client.Client, key client.ObjectKey, public []byte) (*v1alpha1.SealedToken, error) {
-	tooLate := time.After(tokenPatience)
-	tick := time.NewTicker(tokenPoll)
-	defer tick.Stop()
-	for {
+// await looks at an enrollment until done says so, or why that will not be. It polls: a
+// watch would need another verb for the 0.2 s that this takes. Where edge-watcher does not
+// answer, the error wraps none.
+func await(ctx context.Context, user client.Client, at client.ObjectKey, none error, done func(*v1alpha1.EdgeEnrollment) (bool, error)) error {
+	patient, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	err := wait.PollUntilContextCancel(patient, answerPoll, true, func(context.Context) (bool, error) {
 		var now v1alpha1.EdgeEnrollment
-		if err := user.Get(ctx, key, &now); err != nil {
-			return nil, fmt.Errorf("waiting for the join token: %w", err)
+		if err := user.Get(ctx, at, &now); err != nil {
+			return false, fmt.Errorf("waiting for edge-watcher's answer: %w", err)
 		}
-		if t := now.Status.Token; t != nil && bytes.Equal(t.For, public) {
-			return t, nil
-		}
-		if err := noToken(&now); err != nil {
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the join token: %w", ctx.Err())
-		case <-tooLate:
-			return nil, fmt.Errorf("%w: edge-watcher has not answered: see whether it runs in namespace %s", ErrNoToken, v1alpha1.KubeEdgeNamespace)
-		case <-tick.C:
-		}
+		return done(&now)
+	})
+	if err != nil && ctx.Err() == nil && patient.Err() != nil && wait.Interrupted(err) {
+		return fmt.Errorf("%w: edge-watcher has not answered: see whether it runs in namespace %s", none, v1alpha1.KubeEdgeNamespace)
 	}
+	return err
 }
 
 // noToken says why there will be none.

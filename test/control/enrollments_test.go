@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
@@ -27,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/edgeway-io/edgeway/api/v1alpha1"
+	"github.com/edgeway-io/edgeway/internal/enroll/pki"
 	"github.com/edgeway-io/edgeway/internal/watcher/enrollment"
 )
 
@@ -141,17 +141,12 @@ func joins(t *testing.T) {
 // for the device.
 func signed(t *testing.T, patience time.Duration, name, ip string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: "system:node:" + name, Organization: []string{"system:nodes"}}}, key)
+	_, csr, err := pki.NewRequest(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := enrollmentFor(name, ip)
-	e.Spec.Bundle = &v1alpha1.BundleRequest{CSR: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: request})}
+	e.Spec.Bundle = &v1alpha1.BundleRequest{CSR: csr}
 	if err := admin.Create(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}

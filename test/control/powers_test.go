@@ -204,12 +204,8 @@ func TestTheProbeIsRestricted(t *testing.T) {
 	if err := patchStatus(t.Context(), admin, "probed", `{"status":{"conditions":[{"type":"Ready","status":"True"}]}}`); err != nil {
 		t.Fatal(err)
 	}
-	e := &v1alpha1.EdgeEnrollment{
-		ObjectMeta: metav1.ObjectMeta{Name: "probed", Namespace: v1alpha1.JoinNamespace},
-		Spec: v1alpha1.EdgeEnrollmentSpec{NodeName: "probed", Arch: "amd64", NodeIP: "192.168.78.1", CodeHash: strings.Repeat("0", 64),
-			CloudCore:  v1alpha1.CloudCoreAddress{Host: "198.18.0.2", WebSocketPort: 31000, CertPort: 31002, TunnelPort: 31004},
-			Components: v1alpha1.EdgeComponents{EdgeStream: true}, State: v1alpha1.StateActive},
-	}
+	e := enrollmentFor("probed", "192.168.78.1")
+	e.Spec.State = v1alpha1.StateActive
 	create(t, e)
 	// Its device is the Node's, so that the name counts as its own.
 	e.Status.Phase = v1alpha1.PhaseTunnelUp
