@@ -85,9 +85,8 @@ type EdgeEnrollmentSpec struct {
 	// Force lets a retirement go on when pods are still there after DrainTimeout.
 	// +optional
 	Force bool `json:"force,omitempty"`
-	// TokenFor asks for KubeEdge's own join token, for the stock keadm. Whoever has that
-	// token can join under any name, so an admission policy lets only those set it who may
-	// create edgeenrollments/token.
+	// TokenFor asks for KubeEdge's own join token, for the stock keadm. The token names no
+	// node, so setting this field needs the right to create edgeenrollments/token.
 	// +optional
 	TokenFor *TokenRecipient `json:"tokenFor,omitempty"`
 	// Bundle asks for a certificate for an offline bundle, in place of a device that

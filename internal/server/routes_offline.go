@@ -17,7 +17,7 @@ import (
 
 // StockJoin is how a device joins with KubeEdge's own tool.
 type StockJoin struct {
-	Token   string    `json:"token" doc:"KubeEdge's own: whoever has it can join under any name until it expires"`
+	Token   string    `json:"token" doc:"KubeEdge's own: until it expires, whoever has it can join under each name that such a token was handed out for"`
 	Expires time.Time `json:"expires" doc:"Nothing revokes the token earlier"`
 	Command string    `json:"command" doc:"keadm join with every flag"`
 }

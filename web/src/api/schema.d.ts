@@ -2127,7 +2127,7 @@ export interface components {
              * @description Nothing revokes the token earlier
              */
             expires: string;
-            /** @description KubeEdge's own: whoever has it can join under any name until it expires */
+            /** @description KubeEdge's own: until it expires, whoever has it can join under each name that such a token was handed out for */
             token: string;
         };
         Taint: {
